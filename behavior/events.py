@@ -1,0 +1,326 @@
+"""The vocabulary: what can happen in a shop, and how a raw record becomes an Event.
+
+Pure: no database, no clock (now is an argument). It promises that whatever comes from
+outside becomes either an Event or a Rejection with a code and a sentence, never an
+exception, and that one bad record says nothing about its neighbours.
+"""
+
+import enum
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+
+class Kind(enum.IntEnum):
+    """Event kinds with the numbers the log stores; a number is never reused."""
+
+    VIEW_ITEM = 1
+    VIEW_ITEM_LIST = 2
+    SELECT_ITEM = 3
+    ADD_TO_CART = 4
+    REMOVE_FROM_CART = 5
+    VIEW_CART = 6
+    BEGIN_CHECKOUT = 7
+    PURCHASE = 8
+    REFUND = 9
+    ADD_TO_WISHLIST = 10
+    REMOVE_FROM_WISHLIST = 11
+    SEARCH = 12
+    RATE = 13
+    DISMISS = 14
+    SHARE = 15
+    FOLLOW = 16
+    ITEM_CHANGED = 20
+    ITEM_REMOVED = 21
+    RULE_CHANGED = 22
+
+    @property
+    def label(self) -> str:
+        """The name shops send: GA4's, in lower case."""
+        return self.name.lower()
+
+
+MERCHANT: Final = frozenset({Kind.ITEM_CHANGED, Kind.ITEM_REMOVED, Kind.RULE_CHANGED})
+"""Facts that only the catalogue writes; a shop cannot post them."""
+
+WITHOUT_ITEM: Final = frozenset({Kind.SEARCH, Kind.VIEW_CART, Kind.BEGIN_CHECKOUT})
+"""Kinds that make sense with no item at all."""
+
+BY_NAME: Final = {kind.label: kind for kind in Kind if kind not in MERCHANT}
+
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST_AHEAD: Final = timedelta(hours=24)
+LONGEST_ID: Final = 128
+LONGEST_TEXT: Final = 1_000
+MOST_LINES: Final = 1_000
+MOST_QUANTITY: Final = 1_000_000
+MOST_MONEY: Final = Decimal(10) ** 12
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One item of an event. `price` is the unit price in the event's currency."""
+
+    item: str | None
+    quantity: int | None = None
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact, as it goes into the log.
+
+    `subject` is "user:ID" or "anonymous:ID"; None for a merchant's fact. `key` makes a
+    repeated delivery a no-op; without one the event is new each time. `timed` is False where
+    the sender gave no time, so that a retry takes the time of the first delivery.
+    """
+
+    kind: Kind
+    occurred_at: datetime
+    subject: str | None
+    lines: tuple[Line, ...]
+    key: str | None = None
+    slate: uuid.UUID | None = None
+    detail: dict[str, Any] | None = None
+    timed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a record did not become an event."""
+
+    code: str
+    message: str
+
+
+class _Refused(Exception):
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.rejection = Rejection(code, message)
+
+
+def parse(raw: object, *, now: datetime) -> Event | Rejection:
+    """Read one record of the envelope (design: event, user_id, items …)."""
+    try:
+        if not isinstance(raw, Mapping):
+            raise _Refused("not_an_object", "An event must be a JSON object.")
+        return _event(raw, now)
+    except _Refused as refused:
+        return refused.rejection
+
+
+def by_content(event: Event) -> Event:
+    """The event with a key made of what it says: for files without an `event_id` column.
+
+    Two identical lines are the same fact, so importing a file twice changes nothing.
+    """
+    if event.key is not None:
+        return event
+    line = event.lines[0]
+    said = (event.kind, event.subject, line.item, line.quantity, line.price,
+            (event.detail or {}).get("order_id"), (event.detail or {}).get("query"))  # fmt: skip
+    return replace(event, key="content:" + "\x1f".join("" if s is None else str(s) for s in said))
+
+
+def _event(raw: Mapping[str, Any], now: datetime) -> Event:
+    kind = _kind(raw.get("event"))
+    when = raw.get("occurred_at")
+    return Event(
+        kind=kind,
+        occurred_at=now if when is None else _time(when, now),
+        subject=_subject(raw),
+        lines=_lines(raw, kind),
+        key=_name(raw.get("event_id"), "event_id"),
+        slate=_slate(raw.get("recommendation_id")),
+        detail=_detail(raw),
+        timed=when is not None,
+    )
+
+
+def _kind(name: object) -> Kind:
+    kind = BY_NAME.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise _Refused(
+            "unknown_event", f"Unknown event {_shown(name)}. Known: {', '.join(BY_NAME)}."
+        )
+    return kind
+
+
+def _time(value: object, now: datetime) -> datetime:
+    when = _datetime(value)
+    if when is None:
+        raise _Refused("bad_time", f"occurred_at {_shown(value)} is not an ISO 8601 time.")
+    if when > now + LATEST_AHEAD:
+        raise _Refused("time_in_future", "occurred_at is more than 24 hours ahead of the server.")
+    if when < EARLIEST:
+        raise _Refused("time_too_old", "occurred_at is before the year 2000.")
+    return when
+
+
+def _datetime(value: object) -> datetime | None:
+    """ISO 8601, a datetime from a Parquet file, or Unix seconds; UTC where no zone is given."""
+    try:
+        if isinstance(value, datetime):
+            when = value
+        elif isinstance(value, str):
+            when = datetime.fromisoformat(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            when = datetime.fromtimestamp(value, UTC)
+        else:
+            return None
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _subject(raw: Mapping[str, Any]) -> str:
+    user = _name(raw.get("user_id"), "user_id")
+    anonymous = _name(raw.get("anonymous_id"), "anonymous_id")
+    if user is None and anonymous is None:
+        raise _Refused("no_subject", "An event needs a user_id or an anonymous_id.")
+    return subject_key(user, anonymous)
+
+
+def subject_key(user: str | None, anonymous: str | None) -> str:
+    """How the log names a shopper; a known id wins over an anonymous one."""
+    return f"user:{user}" if user is not None else f"anonymous:{anonymous}"
+
+
+def _lines(raw: Mapping[str, Any], kind: Kind) -> tuple[Line, ...]:
+    items = raw.get("items")
+    if items is None:
+        items = [raw] if raw.get("item_id") not in (None, "") else []
+    if not isinstance(items, list) or len(items) > MOST_LINES:
+        raise _Refused("bad_items", f"items must be a list of at most {MOST_LINES} objects.")
+    lines = tuple(_line(item) for item in items)
+    if lines:
+        return lines
+    if kind not in WITHOUT_ITEM:
+        raise _Refused("no_item", f"A {kind.label} event needs an item_id or items.")
+    return (Line(item=None),)
+
+
+def _line(raw: object) -> Line:
+    if not isinstance(raw, Mapping):
+        raise _Refused("bad_items", "Each of items must be an object with an item_id.")
+    item = _name(raw.get("item_id"), "item_id")
+    if item is None:
+        raise _Refused("no_item", "Each of items needs an item_id.")
+    quantity = raw.get("quantity")
+    price = raw.get("price")
+    return Line(
+        item=item,
+        quantity=None if _absent(quantity) else _quantity(quantity),
+        price=None if _absent(price) else _money(price, "price"),
+    )
+
+
+def _absent(value: object) -> bool:
+    """Nothing was given: missing, null, or an empty cell of a file."""
+    return value is None or value == ""
+
+
+def _quantity(value: object) -> int:
+    number = _number(value, "quantity")
+    if number != int(number) or not 0 <= number <= MOST_QUANTITY:
+        raise _Refused(
+            "bad_quantity", f"quantity must be a whole number from 0 to {MOST_QUANTITY}."
+        )
+    return int(number)
+
+
+def _money(value: object, field: str) -> Decimal:
+    number = _number(value, field)
+    if not 0 <= number < MOST_MONEY:
+        raise _Refused(f"bad_{field}", f"{field} must not be negative, and below 10^12.")
+    return round(number, 4)
+
+
+def _number(value: object, field: str) -> Decimal:
+    """A finite number; NaN, infinity, booleans and words are refused."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise _Refused(f"bad_{field}", f"{field} must be a number.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _Refused(f"bad_{field}", f"{field} must be a finite number.")
+    try:
+        number = Decimal(str(value)[:LONGEST_ID])
+    except InvalidOperation:
+        raise _Refused(f"bad_{field}", f"{field} must be a number.") from None
+    if not number.is_finite():
+        raise _Refused(f"bad_{field}", f"{field} must be a finite number.")
+    return number
+
+
+def _name(value: object, field: str) -> str | None:
+    """An id of the shop's own: 1 to 128 characters; a number is taken as its digits."""
+    if _absent(value):
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or len(value) > LONGEST_ID or not _storable(value):
+        raise _Refused(f"bad_{field}", f"{field} must be text of 1 to {LONGEST_ID} characters.")
+    return value
+
+
+def _storable(text: str) -> bool:
+    """Postgres text holds neither NUL nor a lone surrogate."""
+    try:
+        return b"\x00" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _slate(value: object) -> uuid.UUID | None:
+    if _absent(value):
+        return None
+    try:
+        return uuid.UUID(str(value))
+    except ValueError:
+        raise _Refused(
+            "bad_recommendation_id", "recommendation_id must be the UUID that a list carried."
+        ) from None
+
+
+def _text(value: object, field: str) -> str:
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise _Refused(f"bad_{field}", f"{field} must be text.")
+    if len(text := str(value)) > LONGEST_TEXT or not _storable(text):
+        raise _Refused(f"bad_{field}", f"{field} must be at most {LONGEST_TEXT} characters.")
+    return text
+
+
+def _amount(value: object, field: str) -> float:
+    return float(_money(value, field))
+
+
+def _context(value: object, field: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or len(shown := repr(value)) > 4 * LONGEST_TEXT:
+        raise _Refused("bad_context", "context must be an object of at most 4,000 characters.")
+    if "\\x00" in shown or "\\ud" in shown:
+        raise _Refused("bad_context", "context holds characters that cannot be stored.")
+    return dict(value)
+
+
+DETAILS: Final[Mapping[str, Callable[[object, str], Any]]] = {
+    "session_id": _text,
+    "order_id": _text,
+    "query": _text,
+    "currency": _text,
+    "value": _amount,
+    "rating": _amount,
+    "context": _context,
+}
+"""Fields that are kept as they came, beside the columns that projections read."""
+
+
+def _detail(raw: Mapping[str, Any]) -> dict[str, Any] | None:
+    kept = {f: read(raw[f], f) for f, read in DETAILS.items() if not _absent(raw.get(f))}
+    return kept or None
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:40]

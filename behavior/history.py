@@ -1,0 +1,72 @@
+"""A history file on its way into the log: rows become events, batch by batch.
+
+It promises bounded memory, that a bad row costs only itself, and that the same file twice
+changes nothing: a row without an `event_id` is known by its content.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final
+
+from django.db import transaction
+
+from behavior import log
+from behavior.events import Event, Rejection, by_content, parse
+
+BATCH: Final = 50_000
+"""Rows a transaction: large enough that its own cost vanishes, small enough for memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that was left out: its line and why."""
+
+    line: int
+    rejection: Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of one batch."""
+
+    rows: int
+    accepted: int
+    duplicates: int
+    rejected: list[BadRow]
+
+
+def import_rows(rows: Iterable[tuple[int, dict[str, Any] | str]]) -> Iterator[Imported]:
+    """Append the rows, a transaction a batch; yields after each commit."""
+    source = iter(rows)
+    while batch := list(islice(source, BATCH)):
+        events, rejected = _parsed(batch, datetime.now(UTC))
+        appended = _append(events)
+        yield Imported(len(batch), appended.accepted, appended.duplicates, rejected)
+
+
+def _parsed(
+    batch: Iterable[tuple[int, dict[str, Any] | str]], now: datetime
+) -> tuple[list[Event], list[BadRow]]:
+    events, rejected = [], []
+    for line, row in batch:
+        parsed = Rejection("unreadable_line", row) if isinstance(row, str) else _of_file(row, now)
+        if isinstance(parsed, Event):
+            events.append(by_content(parsed))
+        else:
+            rejected.append(BadRow(line, parsed))
+    return events, rejected
+
+
+def _of_file(row: dict[str, Any], now: datetime) -> Event | Rejection:
+    """A history needs its times: the moment of the import is nobody's."""
+    if row.get("occurred_at") in (None, ""):
+        return Rejection("no_time", "A row of a file needs an occurred_at.")
+    return parse(row, now=now)
+
+
+def _append(events: list[Event]) -> log.Appended:
+    with transaction.atomic():
+        log.make_months(sorted({(e.occurred_at.year, e.occurred_at.month) for e in events}))
+        return log.append(events)

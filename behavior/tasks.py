@@ -1,0 +1,17 @@
+"""What the clock asks of the log."""
+
+from datetime import UTC, datetime
+
+from celery import shared_task
+from django.db import transaction
+
+from behavior import log
+
+MONTHS_AHEAD = 2
+
+
+@shared_task
+def make_months() -> None:
+    """Have the partitions of this month and the next two, long before they are needed."""
+    with transaction.atomic():
+        log.make_months(log.months_ahead(datetime.now(UTC), MONTHS_AHEAD))

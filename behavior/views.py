@@ -1,0 +1,64 @@
+"""POST /v1/events: the door through which behaviour comes in.
+
+It promises that one bad event never fails its neighbours, that what was accepted is
+committed and in the shopper's own state before the answer leaves, and that the same delivery
+may be sent again.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.db import transaction
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from behavior import log
+from behavior.events import Event, Rejection, parse
+from recsite.api import Problem
+from recsite.keys import PublishableKey
+
+MOST: Final = 1_000
+MOST_LINES: Final = 5_000
+"""Items in one call, over all its events: what bounds the work of a call."""
+
+
+class EventsView(APIView):
+    """Report what happened: one event, a list, or {"events": [...]}."""
+
+    permission_classes = (PublishableKey,)
+
+    def post(self, request: Request) -> Response:
+        parsed = [parse(raw, now=datetime.now(UTC)) for raw in _records(request.data)]
+        events = [e for e in parsed if isinstance(e, Event)]
+        if sum(len(event.lines) for event in events) > MOST_LINES:
+            raise Problem(
+                413, "too_many_items", f"At most {MOST_LINES} items a call, over all events."
+            )
+        with transaction.atomic():
+            appended = log.append(events)
+        return Response(
+            {
+                "accepted": appended.accepted,
+                "duplicates": appended.duplicates,
+                "rejected": [
+                    {"index": index, "code": bad.code, "message": bad.message}
+                    for index, bad in enumerate(parsed) if isinstance(bad, Rejection)
+                ],
+                "position": appended.position,
+            },
+            status=202,
+        )  # fmt: skip
+
+
+def _records(data: Any) -> list[Any]:
+    """The records of a body: a list, an object with `events`, or a single event."""
+    if isinstance(data, dict):
+        data = data.get("events", [data])
+    if not isinstance(data, list):
+        raise Problem(400, "bad_events", 'Send an event, a list of events, or {"events": [...]}.')
+    if len(data) > MOST:
+        raise Problem(
+            413, "too_many_events", f"At most {MOST} events a call; this one has {len(data)}."
+        )
+    return data

@@ -1,0 +1,7 @@
+"""The catalogue's tables: what the shop sells, where lists are shown, what the merchant wants."""
+
+from catalog.models.goods import Category, Item
+from catalog.models.places import ExcludeSeen, Recipe, Scenario
+from catalog.models.rules import Action, Rule
+
+__all__ = ["Action", "Category", "ExcludeSeen", "Item", "Recipe", "Rule", "Scenario"]

@@ -1,0 +1,54 @@
+"""The scenarios that ship: four places where a shop shows lists, with sensible weights.
+
+Pure data. A weight says how much a source counts in the blend: `viewed` and `bought` are
+neighbours in shoppers' histories, `led` is what other events led to a purchase, `content`
+is likeness of text, `popular` and `trending` are counts, `again` is the shopper's own repeats.
+"""
+
+from typing import Any, Final
+
+SOURCES: Final = ("viewed", "bought", "led", "content", "popular", "trending", "again")
+"""The weights of a scenario, one per source."""
+
+SHIPPED: Final[tuple[dict[str, Any], ...]] = (
+    {
+        "name": "home",
+        "title": "Home page",
+        "recipe": "personal",
+        "viewed": 1.0,
+        "led": 0.1,
+        "bought": 0.3,
+        "content": 0.1,
+        "popular": 0.05,
+        "trending": 0.05,
+        "again": 0.3,
+    },
+    {
+        "name": "similar",
+        "title": "Item page",
+        "recipe": "similar",
+        "viewed": 1.0,
+        "content": 0.5,
+        "led": 0.3,
+        "bought": 0.2,
+        "popular": 0.02,
+    },
+    {
+        "name": "cart",
+        "title": "Basket",
+        "recipe": "basket",
+        "bought": 1.0,
+        "led": 0.6,
+        "viewed": 0.3,
+        "content": 0.1,
+        "popular": 0.02,
+    },
+    {
+        "name": "popular",
+        "title": "Popular now",
+        "recipe": "popular",
+        "popular": 1.0,
+        "trending": 0.2,
+        "diversity": 0.0,
+    },
+)

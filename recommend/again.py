@@ -1,0 +1,23 @@
+"""Buy again: what the shopper buys regularly, from their own purchases.
+
+A source over `user_item`, which moves with the log; there is nothing to fold. Frequency with
+a half life of 90 days, so a habit of last spring weighs less than one of last week. Relative
+to any present the order is the same, hence no clock.
+"""
+
+from typing import Final
+
+from recommend.sources import AGAIN
+
+HALF_LIFE_HOURS: Final = 90 * 24.0
+
+SOURCE: Final = f"""
+SELECT {AGAIN} AS source, item, score / max(score) OVER () AS share, item AS because
+FROM (
+    SELECT item, sum(power(2::float8, hour / {HALF_LIFE_HOURS}::float8)) AS score
+    FROM user_item, unnest(bought) AS hour
+    WHERE subject = (SELECT subject FROM shopper) AND bought IS NOT NULL
+      AND (%(weights)s::float8[])[{AGAIN}] > 0
+    GROUP BY item ORDER BY score DESC, item LIMIT %(pool)s
+) AS habit
+"""

@@ -1,0 +1,168 @@
+"""Candidates: one statement asks every source, fuses, and drops what may not be shown.
+
+It promises at most `pool` items, each with what every source said of it, all on sale right
+now: stock, availability and price are read from the live catalogue row. Removal has three
+names here, and nowhere else: not on sale, seen, outside the category asked for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from behavior.events import Kind
+from recommend import again
+from recommend.projections import content, covisit, popularity
+from recsite.db import cursor
+
+HISTORY: Final = 30
+"""Events of the shopper that seed a personal list."""
+
+SEED_WEIGHTS: Final = {
+    Kind.VIEW_ITEM: 1.0, Kind.SELECT_ITEM: 1.0, Kind.ADD_TO_CART: 3.0, Kind.PURCHASE: 3.0,
+    Kind.ADD_TO_WISHLIST: 3.0, Kind.RATE: 1.0, Kind.SHARE: 1.0, Kind.FOLLOW: 1.0,
+}  # fmt: skip
+
+_BY_KIND: Final = [
+    SEED_WEIGHTS.get(Kind(n), 0.0) if n in set(Kind) else 0.0 for n in range(1, max(Kind) + 1)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one source said of a candidate: its share of the score, and the item behind it."""
+
+    source: int
+    share: float
+    because: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An item that may be shown. `score` is the fused sum of its parts' shares."""
+
+    item: int
+    item_id: str
+    score: float
+    parts: tuple[Part, ...]
+    lineage: tuple[int, ...]
+    brand: str
+    passage: int | None
+    attributes: Mapping[str, Any]
+
+
+# What the shopper did lately; each step back in time weighs less.
+PERSONAL: Final = f"""
+SELECT item, sum((ARRAY{_BY_KIND}::float8[])[kind] * power(age::float8, -0.3::float8)) AS weight
+FROM shopper JOIN user_state USING (subject),
+     unnest(items[:{HISTORY}], kinds[:{HISTORY}]) WITH ORDINALITY AS recent(item, kind, age)
+GROUP BY item HAVING sum((ARRAY{_BY_KIND}::float8[])[kind]) > 0
+"""
+
+# The item of the page, or the basket.
+GIVEN: Final = (
+    "SELECT DISTINCT item, 1.0::float8 AS weight FROM unnest(%(seeds)s::int[]) AS given(item)"
+)
+
+# Each source says (source, item, share of its best, the item behind it); an item's score is
+# the sum of its shares times the scenario's weights. The catalogue is joined last and in
+# order, so only as many rows are read as it takes to fill the pool.
+GATHER: Final = f"""
+WITH shopper AS MATERIALIZED (
+    SELECT subject FROM subject_key WHERE key = %(shopper)s
+), seed AS MATERIALIZED (
+    {{seeds}}
+), taste AS MATERIALIZED (
+    {content.TASTE}
+), proposed(source, item, share, because) AS (
+    {covisit.SOURCE} UNION ALL {content.SOURCE} UNION ALL {popularity.SOURCE} UNION ALL {again.SOURCE}
+), fused AS MATERIALIZED (
+    SELECT item, sum(share) AS score, array_agg(source ORDER BY share DESC, source) AS sources,
+           array_agg(share ORDER BY share DESC, source) AS shares,
+           array_agg(because ORDER BY share DESC, source) AS becauses
+    FROM (SELECT source, item, because, (%(weights)s::float8[])[source] * share AS share
+          FROM proposed) AS weighted
+    WHERE share > 0 GROUP BY item
+)
+SELECT fused.item, item_id, score, sources, shares, becauses, lineage, brand, passage,
+       CASE WHEN %(attributes)s THEN attributes::text END
+FROM (SELECT * FROM fused ORDER BY score DESC, item) AS fused
+JOIN catalog_item ON catalog_item.id = fused.item
+LEFT JOIN catalog_category ON catalog_category.id = catalog_item.category_id
+LEFT JOIN item_passage ON item_passage.item = fused.item
+WHERE available AND (stock IS NULL OR stock > 0)
+  AND fused.item <> ALL (%(left_out)s::int[])
+  AND (%(category)s::int = {popularity.EVERYTHING} OR %(category)s = ANY (lineage))
+  AND (%(seen)s::int = 0 OR %(seen)s & coalesce((
+          SELECT kinds FROM user_item
+          WHERE subject = (SELECT subject FROM shopper) AND user_item.item = fused.item), 0) = 0)
+ORDER BY score DESC, fused.item
+LIMIT %(pool)s
+"""
+GATHER_PERSONAL: Final = GATHER.format(seeds=PERSONAL)
+GATHER_GIVEN: Final = GATHER.format(seeds=GIVEN)
+
+# Items that the merchant pinned, where they may be shown.
+PINNED: Final = """
+SELECT catalog_item.id, item_id, 0.0::float8, ARRAY[]::int[], ARRAY[]::float8[], ARRAY[]::int[],
+       lineage, brand, passage, attributes::text
+FROM catalog_item
+LEFT JOIN catalog_category ON catalog_category.id = catalog_item.category_id
+LEFT JOIN item_passage ON item_passage.item = catalog_item.id
+WHERE catalog_item.id = ANY (%s::int[]) AND available AND (stock IS NULL OR stock > 0)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the sources are asked. `seeds` None: the shopper's own history.
+
+    `weights` are in the order of sources; `seen` is a bit mask of event kinds; `category`
+    is popularity.EVERYTHING for the whole shop; `attributes` are read only where a rule asks.
+    """
+
+    shopper: str | None
+    seeds: Sequence[int] | None
+    weights: Sequence[float]
+    category: int
+    seen: int
+    pool: int
+    attributes: bool = False
+
+
+def gather(wanted: Wanted) -> list[Candidate]:
+    """The best candidates, best first; equal scores in the order of interned ids."""
+    statement = GATHER_PERSONAL if wanted.seeds is None else GATHER_GIVEN
+    with cursor() as hot:
+        hot.execute(statement, _parameters(wanted), prepare=True)
+        return [_candidate(row) for row in hot.fetchall()]
+
+
+def pinned(items: Sequence[int]) -> dict[int, Candidate]:
+    """Those of the items that may be shown."""
+    with cursor() as hot:
+        hot.execute(PINNED, [list(items)], prepare=True)
+        return {row[0]: _candidate(row) for row in hot.fetchall()}
+
+
+def _parameters(wanted: Wanted) -> dict[str, Any]:
+    return {
+        "shopper": wanted.shopper,
+        "seeds": list(wanted.seeds or ()),
+        "left_out": list(wanted.seeds or ()),
+        "weights": [float(weight) for weight in wanted.weights],
+        "category": wanted.category,
+        "seen": wanted.seen,
+        "pool": wanted.pool,
+        "attributes": wanted.attributes,
+        "nearest": 50,
+    }
+
+
+def _candidate(row: tuple[Any, ...]) -> Candidate:
+    item, item_id, score, sources, shares, becauses, lineage, brand, passage, attributes = row
+    parts = tuple(map(Part, sources, shares, becauses))
+    # Django's connection hands JSONB over as text.
+    known = orjson.loads(attributes) if attributes else {}
+    return Candidate(item, item_id, score, parts, tuple(lineage or ()), brand, passage, known)

@@ -1,0 +1,242 @@
+"""The only loop over the log: advance projections, rebuild them, prove them.
+
+It promises that a projection's rows and its position move in one transaction, that no two
+workers fold the same projection at once, and that a rebuild is built beside the live tables
+and switched in one step. It never looks into an event: that is the projection's own file.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Float,
+    Integer,
+    Table,
+    Text,
+    text,
+)  # fmt: skip
+
+from behavior import user_state
+from behavior.log import NOTHING
+from recommend.projections import PROJECTIONS, Projection
+from recsite.db import METADATA, cursor, one_snapshot
+
+projection = Table(
+    "projection",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("epoch", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("folded_at", DateTime(timezone=True), nullable=False),
+)
+"""Where each projection stands in the log: `snapshot` is what it has read, `epoch` the
+cluster whose transaction ids that means, the rest is its last run for the admin."""
+
+SCRATCH: Final = "rec_scratch"
+
+
+class UnknownProjection(Exception):
+    """There is no projection of that name; the message lists those there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """What one run did to a projection."""
+
+    name: str
+    events: int
+    seconds: float
+
+
+STANDING: Final = "SELECT snapshot, epoch, version FROM projection WHERE name = :name"
+
+HERE: Final = """
+SELECT pg_current_snapshot()::text AS snapshot, system_identifier::text AS epoch FROM pg_control_system()
+"""
+
+CHECKSUM: Final = """
+SELECT count(*) || ':' || coalesce(sum(hashtextextended(t::text, 0)), 0) FROM {table} AS t
+"""
+
+COUNT_FRESH: Final = """
+SELECT count(*) FROM event
+WHERE xid >= pg_snapshot_xmin(CAST(:since AS pg_snapshot))
+  AND NOT pg_visible_in_snapshot(xid, CAST(:since AS pg_snapshot))
+"""
+
+# Compare-and-set: the row moves only from where this fold began.
+MOVE: Final = """
+INSERT INTO projection AS p (name, version, epoch, snapshot, events, seconds, folded_at)
+VALUES (:name, :version, :epoch, :snapshot, :events, :seconds, now())
+ON CONFLICT (name) DO UPDATE SET
+    version = excluded.version, epoch = excluded.epoch, snapshot = excluded.snapshot,
+    events = excluded.events, seconds = excluded.seconds, folded_at = excluded.folded_at
+WHERE p.snapshot = :since
+"""
+
+
+def named(name: str | None) -> tuple[Projection, ...]:
+    """The projection of that name, or all of them for None."""
+    chosen = tuple(p for p in PROJECTIONS if name in (None, p.NAME))
+    if not chosen:
+        known = ", ".join(p.NAME for p in PROJECTIONS)
+        raise UnknownProjection(f"There is no projection {name!r}. Known: {known}.")
+    return chosen
+
+
+def advance(one: Projection) -> Advanced:
+    """Bring one projection to the log's end: effects and position in one transaction.
+
+    Where the code or the cluster is another than the one that folded last, it is rebuilt.
+    """
+    with _alone(one):
+        with one_snapshot() as inside:
+            standing = _standing(one, inside)
+            if standing.is_current:
+                return _advance(one, inside, standing)
+        return _rebuild(one)
+
+
+def rebuild(one: Projection) -> Advanced:
+    """Build the projection anew beside the live tables and switch in one step.
+
+    Readers see the old tables until the commit, which only renames.
+    """
+    with _alone(one):
+        return _rebuild(one)
+
+
+def verify(one: Projection) -> dict[str, tuple[str, str]]:
+    """Prove one projection: table → (checksum of the live rows, of a rebuild's).
+
+    Both are taken in one snapshot, so nothing that happens meanwhile can make them differ.
+    """
+    with _alone(one), one_snapshot() as inside:
+        standing = _standing(one, inside)
+        if standing.is_current:
+            _advance(one, inside, standing)
+        live = checksums(inside, one.TABLES)
+        with beside(inside, one.TABLES):
+            one.fill(inside)
+            built = checksums(inside, one.TABLES)
+        inside.execute(text(f"DROP SCHEMA {SCRATCH} CASCADE"))
+    return {name: (live[name], built[name]) for name in live}
+
+
+def verify_user_state() -> dict[str, tuple[str, str]]:
+    """Prove the shoppers' own state, which moves with the log and so needs no advancing."""
+    with one_snapshot() as inside:
+        live = checksums(inside, user_state.TABLES)
+        with beside(inside, user_state.TABLES):
+            user_state.fill(inside)
+            built = checksums(inside, user_state.TABLES)
+        inside.execute(text(f"DROP SCHEMA {SCRATCH} CASCADE"))
+    return {name: (live[name], built[name]) for name in live}
+
+
+def checksums(inside: Connection, tables: Sequence[Table]) -> dict[str, str]:
+    """Rows and a hash of each table, whatever order the rows lie in."""
+    return {
+        table.name: str(inside.scalar(text(CHECKSUM.format(table=table.name)))) for table in tables
+    }
+
+
+@contextlib.contextmanager
+def beside(inside: Connection, tables: Sequence[Table], schema: str = SCRATCH) -> Iterator[None]:
+    """Inside the block, the names of `tables` mean empty tables in a schema of their own.
+
+    All SQL names tables without a schema; whatever comes first in search_path is meant.
+    """
+    path = inside.scalar(text("SHOW search_path"))
+    inside.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+    inside.execute(text(f"CREATE SCHEMA {schema}"))
+    inside.execute(text(f"SET LOCAL search_path = {schema}, {path}"))
+    for table in tables:
+        table.create(inside, checkfirst=False)
+    yield
+    inside.execute(text(f"SET LOCAL search_path = {path}"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Where a projection stands, and the snapshot it could move to."""
+
+    since: str
+    until: str
+    epoch: str
+    is_current: bool
+
+
+def _standing(one: Projection, inside: Connection) -> _Standing:
+    here = inside.execute(text(HERE)).one()
+    row = inside.execute(text(STANDING), {"name": one.NAME}).one_or_none()
+    if row is None:
+        return _Standing(NOTHING, here.snapshot, here.epoch, is_current=True)
+    current = row.epoch == here.epoch and row.version == one.VERSION
+    return _Standing(row.snapshot, here.snapshot, here.epoch, current)
+
+
+def _advance(one: Projection, inside: Connection, standing: _Standing) -> Advanced:
+    began = time.perf_counter()
+    events = int(inside.scalar(text(COUNT_FRESH), {"since": standing.since}) or 0)
+    if events == 0:
+        return Advanced(one.NAME, 0, 0.0)
+    if standing.since == NOTHING:
+        one.fill(inside)
+    else:
+        one.fold(inside, standing.since)
+    return _move(one, inside, standing, Advanced(one.NAME, events, time.perf_counter() - began))
+
+
+def _rebuild(one: Projection) -> Advanced:
+    began = time.perf_counter()
+    with one_snapshot() as inside:
+        standing = _standing(one, inside)
+        with beside(inside, one.TABLES):
+            one.fill(inside)
+        for table in one.TABLES:
+            inside.execute(text(f"DROP TABLE rec.{table.name}"))
+            inside.execute(text(f"ALTER TABLE {SCRATCH}.{table.name} SET SCHEMA rec"))
+        inside.execute(text(f"DROP SCHEMA {SCRATCH} CASCADE"))
+        events = int(inside.scalar(text(COUNT_FRESH), {"since": NOTHING}) or 0)
+        return _move(one, inside, standing, Advanced(one.NAME, events, time.perf_counter() - began))
+
+
+def _move(one: Projection, inside: Connection, standing: _Standing, done: Advanced) -> Advanced:
+    moved = inside.execute(text(MOVE), {
+        "name": one.NAME, "version": one.VERSION, "epoch": standing.epoch, "since": standing.since,
+        "snapshot": standing.until, "events": done.events, "seconds": done.seconds,
+    })  # fmt: skip
+    if moved.rowcount != 1:
+        raise RuntimeError(f"{one.NAME} was moved by another worker in spite of the lock")
+    return done
+
+
+@contextlib.contextmanager
+def _alone(one: Projection) -> Iterator[None]:
+    """No two workers fold one projection at once.
+
+    The lock is taken before the transaction: inside it, waiting would leave us with a
+    snapshot from before the other worker's commit. A worker that dies lets go of it.
+    """
+    with cursor() as session:
+        session.execute(
+            "SELECT pg_advisory_lock(hashtext('recsite.fold'), hashtext(%s))", [one.NAME]
+        )
+    try:
+        yield
+    finally:
+        with cursor() as session:
+            session.execute(
+                "SELECT pg_advisory_unlock(hashtext('recsite.fold'), hashtext(%s))", [one.NAME]
+            )

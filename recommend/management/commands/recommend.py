@@ -1,0 +1,84 @@
+"""`manage.py recommend`: lists for many shoppers, through the pipeline that serves."""
+
+import csv
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from django.core.management.base import BaseCommand, CommandError
+
+from behavior.events import subject_key
+from recommend.pipeline import SEEN, Ask, Refused, compose
+from recsite.files import FileError, read_rows
+from recsite.progress import bar
+
+COLUMNS: Final = ("user_id", "rank", "item_id", "score")
+
+Line = tuple[str, int, str, float]
+
+
+class Command(BaseCommand):
+    """Write user_id, rank, item_id, score; nothing is recorded as served."""
+
+    help = "Recommend to the shoppers of a file (a column user_id) through the serving pipeline."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--scenario", default="home")
+        parser.add_argument("--users", required=True, metavar="FILE")
+        parser.add_argument("--count", type=int, default=10)
+        parser.add_argument("--exclude-seen", choices=tuple(SEEN))
+        parser.add_argument("--out", required=True, metavar="FILE", help=".csv or .parquet")
+
+    def handle(self, *args: Any, users: str, out: str, **options: Any) -> None:
+        if not 1 <= options["count"] <= 100:
+            raise CommandError("--count must be from 1 to 100.")
+        if Path(out).suffix.lower() not in WRITERS:
+            raise CommandError(f"--out must end in one of {', '.join(WRITERS)}.")
+        try:
+            names = list(dict.fromkeys(_users(users)))
+            with bar("shoppers", total=len(names), unit="") as progress:
+                lines = [line for name in names for line in _lists(name, options, progress)]
+        except FileError as error:
+            raise CommandError(str(error)) from None
+        except Refused as refused:
+            raise CommandError(str(refused)) from None
+        WRITERS[Path(out).suffix.lower()](Path(out), lines)
+        self.stdout.write(f"{len(lines)} items for {len(names)} shoppers in {out}")
+
+
+def _users(path: str) -> Iterator[str]:
+    for line, row in read_rows(path):
+        if isinstance(row, str) or row.get("user_id") in (None, ""):
+            raise FileError(f"{path}, line {line}: there is no user_id.")
+        yield str(row["user_id"])
+
+
+def _lists(user: str, options: dict[str, Any], progress: Any) -> list[Line]:
+    ask = Ask(
+        scenario=options["scenario"],
+        shopper=subject_key(user, None),
+        count=options["count"],
+        exclude_seen=options["exclude_seen"],
+    )
+    shown = compose(ask, datetime.now(UTC)).items
+    progress.update(1)
+    return [(user, rank, item.item_id, item.score) for rank, item in enumerate(shown, 1)]
+
+
+def _write_csv(out: Path, lines: list[Line]) -> None:
+    with out.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(lines)
+
+
+def _write_parquet(out: Path, lines: list[Line]) -> None:
+    columns = zip(*lines, strict=True) if lines else ((),) * len(COLUMNS)
+    pq.write_table(pa.table(dict(zip(COLUMNS, map(list, columns), strict=True))), out)
+
+
+WRITERS: Final = {".csv": _write_csv, ".parquet": _write_parquet}

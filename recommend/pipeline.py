@@ -1,0 +1,181 @@
+"""The way from a request to a list: seeds, candidates, rules, re-ranking, pins, slate.
+
+Every list goes this one way, from the API, in batch and in evaluation. It promises the same
+list for the same request over the same tables, that the answer says by how much it falls
+short, and a reason for each item. It never looks at the clock but for `now`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from behavior import log, slates
+from behavior.events import Kind
+from catalog.wishes import RuleRow, ScenarioSettings, wishes
+from recommend import candidates, reasons, rerank, rules
+from recommend.candidates import Candidate, Wanted
+from recommend.projections.popularity import EVERYTHING
+from recommend.reasons import Reason
+from recommend.sources import NAMES
+from recsite.db import cursor
+
+POOL_PER_ITEM: Final = 5
+LEAST_POOL: Final = 60
+"""Candidates gathered for a list: enough for rules and diversity to choose from."""
+
+SEEN: Final = {"none": 0, "purchased": 1 << Kind.PURCHASE, "interacted": -1}
+"""exclude_seen as a mask over user_item.kinds."""
+
+
+class Refused(Exception):
+    """The request cannot be answered: a status, a code and a sentence."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request for a list. `items` are what the page or the basket shows."""
+
+    scenario: str
+    shopper: str | None = None
+    items: tuple[str, ...] = ()
+    category: str | None = None
+    count: int | None = None
+    exclude_seen: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An item of a list."""
+
+    item: int
+    item_id: str
+    score: float
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A list, before it is recorded. `unknown` are ids of the request that nobody ever named."""
+
+    ask: Ask
+    items: tuple[Shown, ...]
+    shortfall: int
+    position: str
+    unknown: tuple[str, ...] = ()
+    acted: dict[str, Any] = field(default_factory=dict)
+
+
+def compose(ask: Ask, now: datetime) -> Composed:
+    """Make the list. Raises Refused for an unknown scenario, item or category."""
+    settings, rows = _wishes(ask.scenario, now)
+    count = ask.count or settings.count
+    position = log.position()
+    seeds, unknown = _seeds(ask, settings)
+    wanted = Wanted(
+        shopper=ask.shopper,
+        seeds=seeds,
+        weights=[getattr(settings, name) for name in NAMES],
+        category=_category(ask.category),
+        seen=SEEN[ask.exclude_seen or settings.exclude_seen],
+        pool=max(LEAST_POOL, POOL_PER_ITEM * count),
+        attributes=any(rule.attribute for rule in rows),
+    )
+    chosen, acted = _choose(candidates.gather(wanted), rows, settings, count)
+    shown = _shown(chosen, ask.shopper, acted["pinned"])
+    return Composed(ask, shown, count - len(shown), position, unknown, acted)
+
+
+def serve(ask: Ask, now: datetime) -> tuple[str, Composed]:
+    """Make the list and keep it as a slate; returns its recommendation_id too."""
+    composed = compose(ask, now)
+    served = slates.Served(
+        scenario=ask.scenario,
+        shopper=ask.shopper,
+        items=[shown.item for shown in composed.items],
+        shortfall=composed.shortfall,
+        position=composed.position,
+        detail=_detail(composed),
+    )
+    return str(slates.record(served)), composed
+
+
+def _wishes(name: str, now: datetime) -> tuple[ScenarioSettings, tuple[RuleRow, ...]]:
+    found = wishes(name, now)
+    if found is None:
+        raise Refused(
+            404, "unknown_scenario", f"There is no scenario {name[:100]!r} that is switched on."
+        )
+    return found
+
+
+def _choose(
+    pool: Sequence[Candidate], rows: Sequence[RuleRow], settings: ScenarioSettings, count: int
+) -> tuple[list[Candidate], dict[str, Any]]:
+    """Rules weigh, re-ranking orders, pins take their slots, the list is cut."""
+    weighed = rules.weigh(pool, rows)
+    ordered = rerank.diversify(weighed.candidates, count, diversity=settings.diversity)
+    pins = [rule.item for rule in rows if rule.action == "pin" and rule.item is not None]
+    live = candidates.pinned(pins) if pins else {}
+    placed, pinned = rules.pin(ordered, rows, live)
+    return placed[:count], {"hidden": weighed.hidden, "moved": weighed.moved, "pinned": pinned}
+
+
+# Ids of the request that the shop or the log has named.
+RESOLVE: Final = "SELECT key, item FROM item_key WHERE key = ANY (%s)"
+
+
+def _seeds(ask: Ask, settings: ScenarioSettings) -> tuple[list[int] | None, tuple[str, ...]]:
+    """The interned ids of what the list starts from; None for the shopper's own history."""
+    if settings.recipe == "personal":
+        return None, ()
+    if settings.recipe == "popular" or (settings.recipe == "basket" and not ask.items):
+        return [], ()
+    if not ask.items:
+        raise Refused(400, "no_item", f"The scenario {ask.scenario!r} needs an item_id.")
+    with cursor() as hot:
+        hot.execute(RESOLVE, [list(ask.items)], prepare=True)
+        known = dict(hot.fetchall())
+    if not known:
+        raise Refused(404, "unknown_item", f"No item {ask.items[0][:100]!r} is known.")
+    return list(known.values()), tuple(i for i in ask.items if i not in known)
+
+
+FIND_CATEGORY: Final = "SELECT id FROM catalog_category WHERE path = %s"
+
+
+def _category(path: str | None) -> int:
+    if path is None:
+        return EVERYTHING
+    with cursor() as hot:
+        hot.execute(FIND_CATEGORY, [path], prepare=True)
+        row = hot.fetchone()
+    if row is None:
+        raise Refused(404, "unknown_category", f"There is no category {path[:100]!r}.")
+    return int(row[0])
+
+
+def _shown(
+    chosen: Sequence[Candidate], shopper: str | None, pinned: dict[int, int]
+) -> tuple[Shown, ...]:
+    why = reasons.explain(chosen, shopper, pinned)
+    return tuple(Shown(c.item, c.item_id, round(c.score, 6), why[c.item]) for c in chosen)
+
+
+def _detail(composed: Composed) -> dict[str, Any]:
+    """What is needed to explain a slate later."""
+    ask = composed.ask
+    return {
+        "asked": {"items": ask.items, "category": ask.category, "exclude_seen": ask.exclude_seen},
+        "scores": [shown.score for shown in composed.items],
+        "reasons": [[reason.said() for reason in shown.reasons] for shown in composed.items],
+        "rules": {
+            "hidden": {str(item): rule for item, rule in composed.acted["hidden"].items()},
+            "moved": {str(item): ids for item, ids in composed.acted["moved"].items()},
+            "pinned": {str(item): rule for item, rule in composed.acted["pinned"].items()},
+        },
+    }

@@ -1,0 +1,345 @@
+"""Co-visitation: which items the same shoppers engage with, near each other in time.
+
+A shopper's events in order of time; each pairs with the WINDOW events before it, weighted by
+kind and by gap^-1/2. Three channels: `viewed` (any engagement, both ways, backwards at half
+weight), `bought` (both purchased, in one order) and `led` (something done earlier, then a
+purchase). All sums are integers in units of 2^-16, so the tables are a function of the set of
+events: any batching or order gives the same rows as a rebuild. A late event changes the gaps
+of its neighbours; the fold subtracts what they counted and adds what they count now.
+
+The score C[i,j] / (n_i^a n_j^b) is Aiolli's asymmetric cosine (RecSys 2013); it is taken at
+serving, because n_j changes with every event of j and would touch every row that j is in.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    text,
+)
+
+from behavior.events import Kind
+from behavior.log import FRESH, NOTHING
+from behavior.user_state import RECENT
+from recommend.sources import BOUGHT, LED, VIEWED
+from recsite.db import METADATA
+
+NAME: Final = "covisit"
+VERSION: Final = 1
+
+WINDOW: Final = 10
+NEIGHBOURS: Final = 50
+UNIT: Final = 65_536
+
+WEIGHTS: Final = {
+    Kind.VIEW_ITEM: 1.0, Kind.SELECT_ITEM: 1.0, Kind.ADD_TO_CART: 0.5, Kind.PURCHASE: 0.5,
+    Kind.ADD_TO_WISHLIST: 0.5, Kind.RATE: 1.0, Kind.SHARE: 1.0, Kind.FOLLOW: 1.0,
+}  # fmt: skip
+"""How much an event of a kind counts; kinds that are not here do not pair at all."""
+
+SEED_POWER: Final = 0.5
+POPULAR_POWER: Final = 0.1
+"""a and b of the score: how far an item's own fame, and its neighbour's, is discounted."""
+
+covisit = Table(
+    "covisit",
+    METADATA,
+    Column("lo", Integer, primary_key=True, autoincrement=False),
+    Column("hi", Integer, primary_key=True, autoincrement=False),
+    Column("viewed_up", BigInteger, nullable=False),
+    Column("viewed_down", BigInteger, nullable=False),
+    Column("bought", BigInteger, nullable=False),
+    Column("led_up", BigInteger, nullable=False),
+    Column("led_down", BigInteger, nullable=False),
+    Index("covisit_hi_idx", "hi"),
+    # Counts change, keys do not: room in the page keeps an update off the two indexes.
+    postgresql_with={"fillfactor": 85},
+)
+"""A row a pair (lo < hi). `up` is the weight of hi for a shopper at lo, `down` the reverse."""
+
+item_count = Table(
+    "item_count",
+    METADATA,
+    Column("item", Integer, primary_key=True, autoincrement=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("bought", BigInteger, nullable=False),
+)
+"""n_i: weighted engagements, and purchases, in units of 2^-16."""
+
+neighbours = Table(
+    "neighbours",
+    METADATA,
+    Column("item", Integer, primary_key=True, autoincrement=False),
+    Column("channel", SmallInteger, primary_key=True, autoincrement=False),
+    Column("items", ARRAY(Integer), nullable=False),
+    Column("weights", ARRAY(BigInteger), nullable=False),
+)
+"""The 50 heaviest pairs of an item in a channel, heaviest first: what serving reads."""
+
+TABLES: Final = (covisit, item_count, neighbours)
+
+PAIRING: Final = ", ".join(str(kind.value) for kind in WEIGHTS)
+_BY_KIND: Final = [
+    WEIGHTS.get(Kind(n), 0.0) if n in set(Kind) else 0.0 for n in range(1, max(Kind) + 1)
+]
+WEIGHT_OF: Final = f"(ARRAY{_BY_KIND}::float8[])"
+PURCHASE: Final = Kind.PURCHASE.value
+
+VISIT: Final = "interval '30 minutes'"
+"""Purchases this near each other are one order; further apart, one led to the other."""
+
+_LAGS: Final = ", ".join(
+    f"lag({column}, {gap}) OVER w AS {column}_{gap}"
+    for gap in range(1, WINDOW + 1) for column in ("at", "item", "kind")
+)  # fmt: skip
+_GAPS: Final = ", ".join(
+    f"(at_{gap}, item_{gap}, kind_{gap}, {UNIT * gap**-0.5})" for gap in range(1, WINDOW + 1)
+)
+
+# One sort for all gaps: ten lags over one window are fourteen times faster than an array
+# aggregated over a moving frame, and as fast as a self-join without its memory.
+PAIRS: Final = f"""
+SELECT least(earlier.item, later.item) AS lo, greatest(earlier.item, later.item) AS hi,
+       earlier.item < later.item AS up,
+       earlier.kind <> {PURCHASE} OR later.kind <> {PURCHASE} AS is_viewed,
+       earlier.kind = {PURCHASE} AND later.kind = {PURCHASE}
+           AND later.at - earlier.at < {VISIT} AS is_bought,
+       later.kind = {PURCHASE}
+           AND (earlier.kind <> {PURCHASE} OR later.at - earlier.at >= {VISIT}) AS is_led,
+       {{sign}} (earlier.gap_weight * {WEIGHT_OF}[earlier.kind] * {WEIGHT_OF}[later.kind])::int
+           AS weight
+FROM (SELECT at, item, kind, counts, {_LAGS}
+      FROM {{history}} AS history
+      WINDOW w AS (PARTITION BY subject ORDER BY id)) AS later,
+     LATERAL (VALUES {_GAPS}) AS earlier(at, item, kind, gap_weight)
+WHERE later.counts AND earlier.item <> later.item
+"""
+
+# Backwards counts half. Division truncates towards zero, so a pair that is subtracted takes
+# away exactly what it had added.
+SUMS: Final = """
+SELECT lo, hi,
+       coalesce(sum(CASE WHEN up THEN weight ELSE weight / 2 END) FILTER (WHERE is_viewed), 0) AS viewed_up,
+       coalesce(sum(CASE WHEN up THEN weight / 2 ELSE weight END) FILTER (WHERE is_viewed), 0) AS viewed_down,
+       coalesce(sum(weight) FILTER (WHERE is_bought), 0) AS bought,
+       coalesce(sum(weight) FILTER (WHERE is_led AND up), 0) AS led_up,
+       coalesce(sum(weight) FILTER (WHERE is_led AND NOT up), 0) AS led_down
+FROM ({pairs}) AS pairs
+GROUP BY lo, hi
+"""
+
+_ALL: Final = f"""(
+    SELECT subject, id, occurred_at AS at, item, kind, true AS counts FROM event
+    WHERE kind IN ({PAIRING}) AND subject IS NOT NULL AND item IS NOT NULL)"""
+
+# Everything, counted into an empty table; sorted, so that equal keys lie together.
+COUNT_ALL: Final = f"""
+INSERT INTO covisit (lo, hi, viewed_up, viewed_down, bought, led_up, led_down)
+{SUMS.format(pairs=PAIRS.format(sign="", history=_ALL))}
+ORDER BY lo, hi
+"""
+
+# The neighbourhood of each shopper's new events: from user_state where that reaches back
+# WINDOW events before the first new one (the usual case, whose cost does not grow with the
+# log), else the whole history from the log (a late event, or very many at once). Then what
+# the pairs that end at or after the first new event count now, less what they counted before.
+_NOW: Final = PAIRS.format(sign="", history="history")
+_BEFORE: Final = PAIRS.format(
+    sign="-",
+    history="(SELECT * FROM history WHERE NOT EXISTS (SELECT FROM fresh WHERE fresh.id = history.id))",
+)
+COUNT_FRESH: Final = f"""
+WITH fresh AS MATERIALIZED (
+    SELECT id, subject FROM ({FRESH}) AS f
+    WHERE kind IN ({PAIRING}) AND subject IS NOT NULL AND item IS NOT NULL
+), first AS (
+    SELECT DISTINCT ON (subject) subject, id FROM fresh ORDER BY subject, id
+), reach AS MATERIALIZED (
+    SELECT subject, first.id AS first_id, ids, items, kinds, coalesce(older.cut, {RECENT}) AS cut,
+           cardinality(ids) < {RECENT} OR older.count = {WINDOW} AS near
+    FROM first JOIN user_state USING (subject),
+         LATERAL (SELECT count(*), max(age)::int AS cut FROM (
+             SELECT age FROM unnest(ids, kinds) WITH ORDINALITY AS recent(id, kind, age)
+             WHERE recent.id < first.id AND kind IN ({PAIRING})
+             ORDER BY age LIMIT {WINDOW}) AS nearest) AS older
+), history AS MATERIALIZED (
+    SELECT subject, id, uuid_extract_timestamp(id) AS at, item, kind, id >= first_id AS counts
+    FROM reach, unnest(ids[1:cut], items[1:cut], kinds[1:cut]) AS recent(id, item, kind)
+    WHERE near AND kind IN ({PAIRING})
+    UNION ALL
+    SELECT subject, event.id, occurred_at, item, kind, event.id >= first_id
+    FROM reach JOIN event USING (subject)
+    WHERE NOT near AND kind IN ({PAIRING}) AND item IS NOT NULL
+), delta AS (
+    {SUMS.format(pairs=_NOW + " UNION ALL " + _BEFORE)}
+), counted AS (
+    INSERT INTO covisit (lo, hi, viewed_up, viewed_down, bought, led_up, led_down)
+    SELECT * FROM delta
+    WHERE (viewed_up, viewed_down, bought, led_up, led_down) <> (0, 0, 0, 0, 0)
+    ORDER BY lo, hi
+    ON CONFLICT (lo, hi) DO UPDATE SET
+        viewed_up = covisit.viewed_up + excluded.viewed_up,
+        viewed_down = covisit.viewed_down + excluded.viewed_down,
+        bought = covisit.bought + excluded.bought,
+        led_up = covisit.led_up + excluded.led_up,
+        led_down = covisit.led_down + excluded.led_down
+    RETURNING new.*, old.viewed_up AS old_viewed_up, old.viewed_down AS old_viewed_down,
+              old.bought AS old_bought, old.led_up AS old_led_up, old.led_down AS old_led_down
+)
+INSERT INTO changed_pair (item, neighbour, channel, weight, shrunk)
+SELECT item, neighbour, channel, weight, weight < was
+FROM counted, LATERAL (VALUES
+    (lo, hi, {VIEWED}, viewed_up, coalesce(old_viewed_up, 0)),
+    (hi, lo, {VIEWED}, viewed_down, coalesce(old_viewed_down, 0)),
+    (lo, hi, {BOUGHT}, bought, coalesce(old_bought, 0)),
+    (hi, lo, {BOUGHT}, bought, coalesce(old_bought, 0)),
+    (lo, hi, {LED}, led_up, coalesce(old_led_up, 0)),
+    (hi, lo, {LED}, led_down, coalesce(old_led_down, 0))
+) AS changed(item, neighbour, channel, weight, was)
+WHERE weight <> was
+"""
+
+CREATE_CHANGED: Final = """
+CREATE TEMP TABLE IF NOT EXISTS changed_pair (
+    item int, neighbour int, channel smallint, weight bigint, shrunk boolean
+) ON COMMIT DELETE ROWS
+"""
+
+# n_i and n_j: sums over events, so late ones and shuffles need no care.
+COUNT_ITEMS: Final = f"""
+INSERT INTO item_count AS old (item, seen, bought)
+SELECT item, sum(({UNIT} * {WEIGHT_OF}[kind])::int), {UNIT} * count(*) FILTER (WHERE kind = {PURCHASE})
+FROM ({FRESH}) AS fresh
+WHERE kind IN ({PAIRING}) AND subject IS NOT NULL AND item IS NOT NULL
+GROUP BY item
+ORDER BY item
+ON CONFLICT (item) DO UPDATE SET
+    seen = old.seen + excluded.seen, bought = old.bought + excluded.bought
+"""
+
+_TOP: Final = f"""
+INSERT INTO neighbours (item, channel, items, weights)
+SELECT item, channel, array_agg(neighbour ORDER BY weight DESC, neighbour),
+       array_agg(weight ORDER BY weight DESC, neighbour)
+FROM (SELECT *, row_number() OVER (PARTITION BY item, channel ORDER BY weight DESC, neighbour) AS place
+      FROM {{pool}} AS pool) AS ranked
+WHERE place <= {NEIGHBOURS}
+GROUP BY item, channel
+ON CONFLICT (item, channel) DO UPDATE SET items = excluded.items, weights = excluded.weights
+"""
+
+_EVERY_PAIR: Final = f"""
+SELECT pair.* FROM {{covisit}}, LATERAL (VALUES
+    (lo, hi, {VIEWED}::smallint, viewed_up), (hi, lo, {VIEWED}::smallint, viewed_down),
+    (lo, hi, {BOUGHT}::smallint, bought), (hi, lo, {BOUGHT}::smallint, bought),
+    (lo, hi, {LED}::smallint, led_up), (hi, lo, {LED}::smallint, led_down)
+) AS pair(item, neighbour, channel, weight)
+WHERE weight > 0
+"""
+
+RANK_ALL: Final = _TOP.format(pool=f"({_EVERY_PAIR.format(covisit='covisit')})")
+
+# Where weights only grew, the new fifty heaviest are among the old fifty and the changed
+# pairs, and only those that reach the old fiftieth matter.
+_GROWN_AND_KEPT: Final = """(
+    SELECT item, neighbour, channel, weight FROM grown UNION ALL
+    SELECT item, neighbour, channel, weight FROM kept)"""
+RANK_GROWN: Final = f"""
+WITH grown AS MATERIALIZED (
+    SELECT item, channel, neighbour, weight
+    FROM changed_pair AS changed LEFT JOIN neighbours AS known USING (item, channel)
+    WHERE (known.weights[{NEIGHBOURS}] IS NULL OR weight >= known.weights[{NEIGHBOURS}])
+      AND NOT EXISTS (SELECT FROM changed_pair AS s WHERE s.shrunk AND s.item = changed.item
+                                                     AND s.channel = changed.channel)
+), kept AS (
+    SELECT known.item, known.channel, kept.neighbour, kept.weight
+    FROM (SELECT DISTINCT item, channel FROM grown) AS touched
+    JOIN neighbours AS known USING (item, channel),
+         unnest(known.items, known.weights) AS kept(neighbour, weight)
+    WHERE NOT EXISTS (SELECT FROM grown WHERE grown.item = known.item
+                      AND grown.channel = known.channel AND grown.neighbour = kept.neighbour)
+)
+{_TOP.format(pool=_GROWN_AND_KEPT)}
+"""
+
+# Where one shrank, a pair from outside the fifty may come in: rank the item's pairs afresh.
+DROP_EMPTY: Final = """
+DELETE FROM covisit USING (SELECT DISTINCT least(item, neighbour) AS lo, greatest(item, neighbour) AS hi
+                           FROM changed_pair WHERE weight = 0) AS gone
+WHERE covisit.lo = gone.lo AND covisit.hi = gone.hi
+  AND (viewed_up, viewed_down, bought, led_up, led_down) = (0, 0, 0, 0, 0)
+"""
+DROP_SHRUNK: Final = """
+DELETE FROM neighbours USING changed_pair AS changed
+WHERE shrunk AND neighbours.item = changed.item AND neighbours.channel = changed.channel
+"""
+_OF_SHRUNK: Final = """(
+    SELECT * FROM covisit WHERE lo IN (SELECT item FROM changed_pair WHERE shrunk)
+    UNION
+    SELECT * FROM covisit WHERE hi IN (SELECT item FROM changed_pair WHERE shrunk)) AS covisit"""
+RANK_SHRUNK: Final = _TOP.format(
+    pool=f"""(
+    SELECT pair.* FROM ({_EVERY_PAIR.format(covisit=_OF_SHRUNK)}) AS pair
+    WHERE (item, channel) IN (SELECT item, channel FROM changed_pair WHERE shrunk))"""
+)
+
+
+def fold(connection: Connection, since: str) -> None:
+    """Count the events that came since the snapshot `since`, and rank what they changed."""
+    connection.execute(text(CREATE_CHANGED))
+    connection.execute(text("TRUNCATE changed_pair"))
+    connection.execute(text(COUNT_FRESH), {"since": since})
+    connection.execute(text(COUNT_ITEMS), {"since": since})
+    connection.execute(text("ANALYZE changed_pair"))
+    connection.execute(text(RANK_GROWN))
+    if connection.scalar(text("SELECT exists(SELECT FROM changed_pair WHERE shrunk)")):
+        for statement in (DROP_EMPTY, DROP_SHRUNK, RANK_SHRUNK):
+            connection.execute(text(statement))
+
+
+def fill(connection: Connection) -> None:
+    """Count the whole log into empty tables; the indexes are made afterwards, three times faster."""
+    connection.execute(text("ALTER TABLE covisit DROP CONSTRAINT covisit_pkey"))
+    connection.execute(text("DROP INDEX covisit_hi_idx"))
+    connection.execute(text(COUNT_ALL))
+    connection.execute(text("ALTER TABLE covisit ADD CONSTRAINT covisit_pkey PRIMARY KEY (lo, hi)"))
+    connection.execute(text("CREATE INDEX covisit_hi_idx ON covisit (hi)"))
+    connection.execute(text(COUNT_ITEMS), {"since": NOTHING})
+    connection.execute(text(RANK_ALL))
+
+
+# What the seeds' neighbours propose. Each seed's fifty arrive in one array, so twenty seeds
+# are twenty index look-ups. n_i^a is taken per seed; n_j^b only for those proposals that could
+# still come out on top, for each costs a look-up. The casts matter: power() of numerics is a
+# hundred times slower.
+SOURCE: Final = f"""
+SELECT channel AS source, item, score / max(score) OVER (PARTITION BY channel) AS share, because
+FROM (
+    SELECT channel, item, because, weight * power(greatest(
+               CASE WHEN channel = {VIEWED} THEN seen ELSE bought END, {UNIT})::float8,
+               -{POPULAR_POWER}::float8) AS score
+    FROM (
+        SELECT known.channel, proposed.item, sum(seed.weight * proposed.weight * heard.loudness) AS weight,
+               (array_agg(seed.item ORDER BY seed.weight * proposed.weight * heard.loudness DESC,
+                          seed.item))[1] AS because,
+               row_number() OVER (PARTITION BY known.channel ORDER BY
+                   sum(seed.weight * proposed.weight * heard.loudness) DESC, proposed.item) AS place
+        FROM seed
+        JOIN neighbours AS known ON known.item = seed.item
+                                AND (%(weights)s::float8[])[known.channel] > 0
+        JOIN item_count AS n ON n.item = seed.item,
+        LATERAL (SELECT power(greatest(CASE WHEN known.channel = {BOUGHT} THEN n.bought ELSE n.seen END,
+                                       {UNIT})::float8, -{SEED_POWER}::float8) AS loudness) AS heard,
+        LATERAL unnest(known.items, known.weights) AS proposed(item, weight)
+        GROUP BY known.channel, proposed.item
+    ) AS proposal JOIN item_count USING (item)
+    WHERE place <= 2 * %(pool)s
+) AS scored
+"""

@@ -1,0 +1,144 @@
+"""Popularity and trend, per category and over the whole shop.
+
+Every event adds its kind's weight to its item's day, in integers; an item's score is its
+days' sum under forward decay (Cormode et al., ICDE 2009): log2 of the sum of w * 2^(day/half
+life). Relative to any present the order of two scores is the same, so time passing changes
+no row and only items with new events are written. `trend` is the same with a short half life.
+"""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, text
+
+from behavior.events import Kind
+from behavior.log import FRESH, NOTHING
+from recommend.sources import POPULAR, TRENDING
+from recsite.db import METADATA
+
+NAME: Final = "popularity"
+VERSION: Final = 1
+
+UNIT: Final = 65_536
+HALF_LIFE: Final = 30.0
+TREND_HALF_LIFE: Final = 3.0
+"""Days."""
+
+EVERYTHING: Final = 0
+"""The category that stands for the whole shop."""
+
+WEIGHTS: Final = {
+    Kind.VIEW_ITEM: 1, Kind.SELECT_ITEM: 1, Kind.ADD_TO_CART: 3, Kind.REMOVE_FROM_CART: -3,
+    Kind.PURCHASE: 6, Kind.REFUND: -6, Kind.ADD_TO_WISHLIST: 3, Kind.REMOVE_FROM_WISHLIST: -3,
+    Kind.SHARE: 2, Kind.FOLLOW: 2,
+}  # fmt: skip
+
+popularity_day = Table(
+    "popularity_day",
+    METADATA,
+    Column("item", Integer, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("weight", BigInteger, nullable=False),
+)
+"""day: days since 1970; weight in units of 2^-16."""
+
+popularity = Table(
+    "popularity",
+    METADATA,
+    Column("category", Integer, primary_key=True, autoincrement=False),
+    Column("item", Integer, primary_key=True, autoincrement=False),
+    Column("score", BigInteger, nullable=False),
+    Column("trend", BigInteger, nullable=False),
+    Index("popularity_item_idx", "item"),
+    Index("popularity_score_idx", "category", "score"),
+    Index("popularity_trend_idx", "category", "trend"),
+)
+"""log2 of the decayed sum, in units of 2^-16, in the item's category and all above it."""
+
+TABLES: Final = (popularity_day, popularity)
+
+_KINDS: Final = ", ".join(str(kind.value) for kind in WEIGHTS)
+_WEIGHT: Final = " ".join(f"WHEN {kind.value} THEN {weight}" for kind, weight in WEIGHTS.items())
+_CATALOGUE: Final = f"{Kind.ITEM_CHANGED.value}, {Kind.ITEM_REMOVED.value}"
+
+# Each item's day gains its events' weights.
+COUNT: Final = f"""
+INSERT INTO popularity_day AS old (item, day, weight)
+SELECT item, hour_of(id) / 24, {UNIT} * sum(CASE kind {_WEIGHT} END)
+FROM ({FRESH}) AS fresh
+WHERE kind IN ({_KINDS}) AND item IS NOT NULL
+GROUP BY 1, 2
+ORDER BY 1, 2
+ON CONFLICT (item, day) DO UPDATE SET weight = old.weight + excluded.weight
+"""
+
+# Items whose sums or whose place in the catalogue changed.
+TOUCHED: Final = f"""
+SELECT DISTINCT item FROM ({FRESH}) AS fresh
+WHERE kind IN ({_KINDS}, {_CATALOGUE}) AND item IS NOT NULL
+"""
+EVERY_ITEM: Final = "SELECT DISTINCT item FROM popularity_day"
+
+# 2^x is summed relative to the item's newest day, so it neither overflows nor vanishes; floats
+# are summed in the order of days, so they are the same bits each time. Casts matter here, too:
+# log(2, x) exists for numerics only, and takes a hundred times longer than ln.
+_LOG_SUM: Final = """
+round({unit} * (max(day) / {half_life}::float8 + ln(nullif(greatest(
+    sum(weight / {unit}::float8 * power(2::float8, (day - newest) / {half_life}::float8) ORDER BY day),
+    0), 0)) / ln(2::float8)))::bigint
+"""
+_SCORES: Final = f"""
+SELECT item, {_LOG_SUM.format(half_life=HALF_LIFE, unit=UNIT)} AS score,
+       coalesce({_LOG_SUM.format(half_life=TREND_HALF_LIFE, unit=UNIT)}, 0) AS trend
+FROM (SELECT item, day, weight, max(day) OVER (PARTITION BY item) AS newest
+      FROM popularity_day JOIN touched USING (item)) AS days
+GROUP BY item
+"""
+
+_PLACES: Final = f"""
+SELECT place.category, scores.item, score, trend
+FROM ({_SCORES}) AS scores
+JOIN catalog_item ON catalog_item.id = scores.item
+LEFT JOIN catalog_category ON catalog_category.id = catalog_item.category_id,
+     LATERAL unnest({EVERYTHING} || coalesce(catalog_category.lineage, ARRAY[]::int[])) AS place(category)
+WHERE score IS NOT NULL
+"""
+
+PLACE: Final = f"""
+WITH touched AS MATERIALIZED ({{touched}}), placed AS MATERIALIZED ({_PLACES}), left_behind AS (
+    DELETE FROM popularity AS old USING touched
+    WHERE old.item = touched.item
+      AND NOT EXISTS (SELECT FROM placed WHERE placed.item = old.item AND placed.category = old.category)
+)
+INSERT INTO popularity AS old (category, item, score, trend)
+SELECT category, item, score, trend FROM placed
+ORDER BY category, item
+ON CONFLICT (category, item) DO UPDATE SET score = excluded.score, trend = excluded.trend
+WHERE (old.score, old.trend) IS DISTINCT FROM (excluded.score, excluded.trend)
+"""
+
+
+def fold(connection: Connection, since: str) -> None:
+    """Count the events that came since the snapshot `since`; place what they touched."""
+    connection.execute(text(COUNT), {"since": since})
+    connection.execute(text(PLACE.format(touched=TOUCHED)), {"since": since})
+
+
+def fill(connection: Connection) -> None:
+    """The same from the whole log, into empty tables."""
+    connection.execute(text(COUNT), {"since": NOTHING})
+    connection.execute(text(PLACE.format(touched=EVERY_ITEM)))
+
+
+# The heads of two index ranges: what sells, and what has begun to. Scores are logarithms
+# with another half life each, so they come back as shares of the head's.
+_HEAD: Final = """
+SELECT {source} AS source, item, power(2::float8, (height - max(height) OVER ()) / {unit}::float8) AS share,
+       NULL::int AS because
+FROM (SELECT item, {column} AS height FROM popularity WHERE category = %(category)s
+      ORDER BY {column} DESC LIMIT %(pool)s) AS head
+"""
+SOURCE: Final = f"""
+({_HEAD.format(source=POPULAR, column="score", unit=UNIT)})
+UNION ALL
+({_HEAD.format(source=TRENDING, column="trend", unit=UNIT)})
+"""

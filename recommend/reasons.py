@@ -1,0 +1,92 @@
+"""Reasons: why an item is in a list, in the shop's words and the shopper's own items.
+
+It promises one reason for each source that spoke for the item, strongest first, and that
+the item it names is one that the shopper dealt with or that the page showed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from behavior.events import Kind
+from recommend.candidates import Candidate, Part
+from recommend.sources import name_of
+from recsite.db import cursor
+
+MOST: Final = 3
+
+DEEDS: Final = (
+    (Kind.PURCHASE, "bought"), (Kind.ADD_TO_CART, "added to your cart"),
+    (Kind.ADD_TO_WISHLIST, "wished for"), (Kind.RATE, "rated"),
+)  # fmt: skip
+"""What a shopper did with an item, the strongest first; otherwise they viewed it."""
+
+SENTENCES: Final = {
+    "viewed": "Often viewed together with {title}",
+    "bought": "Often bought together with {title}",
+    "led": "Often bought after {title}",
+    "content": "Similar to {title}",
+    "popular": "Popular right now",
+    "trending": "Rising fast",
+    "again": "You buy this regularly",
+}
+
+# The items that reasons name, with what this shopper did with each.
+NAME: Final = """
+SELECT item_key.item, item_key.key, coalesce(nullif(title, ''), item_key.key), coalesce(kinds, 0)
+FROM item_key
+LEFT JOIN catalog_item ON catalog_item.id = item_key.item
+LEFT JOIN subject_key ON subject_key.key = %(shopper)s
+LEFT JOIN user_item ON user_item.subject = subject_key.subject AND user_item.item = item_key.item
+WHERE item_key.item = ANY (%(items)s::int[])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason. `item_id` is the item behind it, where there is one."""
+
+    source: str
+    text: str
+    item_id: str | None = None
+
+    def said(self) -> dict[str, str]:
+        """As JSON has it."""
+        named = {"source": self.source, "text": self.text}
+        return named if self.item_id is None else {**named, "because": self.item_id}
+
+
+def explain(
+    chosen: Sequence[Candidate], shopper: str | None, pinned: Mapping[int, int]
+) -> dict[int, tuple[Reason, ...]]:
+    """Reasons of each item. `pinned` is item → rule."""
+    named = _named({p.because for c in chosen for p in c.parts[:MOST] if p.because}, shopper)
+    return {
+        c.item: (Reason("rule", "Picked by the shop"),) if c.item in pinned else _of(c, named)
+        for c in chosen
+    }
+
+
+def _of(candidate: Candidate, named: Mapping[int, tuple[str, str, int]]) -> tuple[Reason, ...]:
+    return tuple(_reason(part, named) for part in candidate.parts[:MOST])
+
+
+def _reason(part: Part, named: Mapping[int, tuple[str, str, int]]) -> Reason:
+    source = name_of(part.source)
+    if part.because is None or part.because not in named or source == "again":
+        return Reason(source, SENTENCES[source].format(title="this"))
+    item_id, title, kinds = named[part.because]
+    sentence = SENTENCES[source].format(title=title)
+    return Reason(source, f"Because you {_deed(kinds)} {title}" if kinds else sentence, item_id)
+
+
+def _deed(kinds: int) -> str:
+    return next((deed for kind, deed in DEEDS if kinds & 1 << kind), "viewed")
+
+
+def _named(items: set[Any], shopper: str | None) -> dict[int, tuple[str, str, int]]:
+    if not items:
+        return {}
+    with cursor() as hot:
+        hot.execute(NAME, {"items": list(items), "shopper": shopper}, prepare=True)
+        return {item: (key, title, kinds) for item, key, title, kinds in hot.fetchall()}

@@ -1,0 +1,17 @@
+"""The sources by number and name, in the order of a scenario's weights.
+
+Numbers are what SQL carries between a source and the fusion; names are what people read.
+"""
+
+from typing import Final
+
+from catalog.scenarios import SOURCES
+
+VIEWED, BOUGHT, LED, CONTENT, POPULAR, TRENDING, AGAIN = range(1, 8)
+
+NAMES: Final = SOURCES
+
+
+def name_of(source: int) -> str:
+    """The name of a source's number."""
+    return NAMES[source - 1]

@@ -1,0 +1,36 @@
+"""What the workers do: bring every projection to the log's end, encode what is new."""
+
+import logging
+
+from celery import shared_task
+
+from behavior import wake
+from recommend import embed as embedding
+from recommend import fold
+from recommend.encoders import ModelMissing
+from recommend.projections import PROJECTIONS, content
+
+logger = logging.getLogger("recsite.tasks")
+
+
+@shared_task(acks_late=True)
+def advance() -> None:
+    """Fold what is new, and ask for new texts to be embedded.
+
+    The flag is taken down before looking, so whoever commits from now on asks again.
+    """
+    wake.answer()
+    for one in PROJECTIONS:
+        done = fold.advance(one)
+        if done.events and one is content and embedding.waiting():
+            embed.delay()
+
+
+@shared_task(acks_late=True)
+def embed() -> None:
+    """Encode the passages that wait; without the model they keep waiting, and it is said."""
+    try:
+        for _ in embedding.embed():
+            continue
+    except ModelMissing as error:
+        logger.error("%s Lists go on without content.", error)

@@ -1,0 +1,59 @@
+"""Celery: the clock and the waker of workers, never the queue of facts.
+
+A task carries no data. It says "look at the log", so a lost or repeated task loses and
+repeats nothing. Beat asks again every few seconds, which bounds what a lost one can delay.
+`celery -A recsite.worker` runs it.
+"""
+
+from typing import Any
+
+from celery import Celery
+from django.conf import settings
+from kombu import Queue
+
+app = Celery("recsite")
+
+
+def _broker() -> dict[str, Any]:
+    """CELERY_BROKER_URL, or the Postgres that is there anyway (pgmq: LISTEN/NOTIFY, no polling)."""
+    if settings.CELERY_BROKER_URL:
+        return {"broker_url": settings.CELERY_BROKER_URL}
+    return {
+        "broker_url": "pgmq://",
+        "broker_transport_options": {
+            "conn_string": settings.BROKER_CONNINFO,
+            "init_extension": False,
+            "use_notify": True,
+            # The transport throttles its own wake-ups to one in 250 ms unless told otherwise.
+            "notify_throttle_interval_ms": 20,
+            # With NOTIFY the poll must not block, or the wake-up waits for its end.
+            "wait_time_seconds": 0,
+            "polling_interval": 1,
+            "pool_size": 2,
+        },
+    }
+
+
+app.conf.update(
+    **_broker(),
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    broker_connection_retry_on_startup=True,
+    # Asking for a worker happens after the commit, while the shop waits for its answer.
+    broker_connection_timeout=1,
+    worker_hijack_root_logger=False,
+    task_queues=[Queue("fold"), Queue("embed")],
+    task_default_queue="fold",
+    task_routes={"recommend.tasks.embed": {"queue": "embed"}},
+    beat_schedule={
+        "advance projections": {"task": "recommend.tasks.advance", "schedule": 2.0,
+                                "options": {"expires": 30}},
+        "embed changed texts": {"task": "recommend.tasks.embed", "schedule": 30.0,
+                                "options": {"expires": 30}},
+        "make partitions ahead": {"task": "behavior.tasks.make_months", "schedule": 3600.0},
+    },
+    beat_schedule_filename=str(settings.RECSITE_HOME / "beat-schedule"),
+)  # fmt: skip
+app.autodiscover_tasks(["behavior", "recommend"])

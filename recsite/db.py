@@ -1,0 +1,103 @@
+"""SQLAlchemy Core on Django's own connection: two table owners, one transaction.
+
+Schema `public` is Django's, schema `rec` is Alembic's. This module promises that whatever
+runs through `connection()` or `cursor()` is inside Django's current transaction: it commits
+and rolls back with it. It never begins, commits or closes anything itself.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, cast
+
+import orjson
+import psycopg
+from django.db import connection as django_connection
+from django.db import transaction
+from psycopg.types.json import set_json_dumps, set_json_loads
+from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    }
+)
+"""Every table of schema `rec`; Alembic compares the database with it."""
+
+# orjson reads the log's details about three times as fast as json; set once for the process.
+set_json_loads(orjson.loads)
+set_json_dumps(orjson.dumps)
+
+
+class _Borrowed:
+    """Django's psycopg connection, lent to SQLAlchemy: whoever borrows must not end anything."""
+
+    def __init__(self, lent: psycopg.Connection[Any]) -> None:
+        self._lent = lent
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lent, name)
+
+    def cursor(self, *args: Any, **kwargs: Any) -> psycopg.Cursor[Any]:
+        # Django's own cursor binds on the client; the server-side one can be prepared.
+        return psycopg.Cursor(self._lent)
+
+    def commit(self) -> None:
+        """Only transaction.atomic commits."""
+
+    def rollback(self) -> None:
+        """Only transaction.atomic rolls back."""
+
+    def close(self) -> None:
+        """Django closes what Django opened."""
+
+
+def _lend() -> _Borrowed:
+    return _Borrowed(psycopg_connection())
+
+
+_engine: Engine = create_engine(
+    "postgresql+psycopg://",
+    creator=_lend,
+    poolclass=NullPool,
+    use_native_hstore=False,
+    json_deserializer=lambda value: value,
+    json_serializer=lambda value: orjson.dumps(value).decode(),
+)
+
+
+def psycopg_connection() -> psycopg.Connection[Any]:
+    """Django's connection of this thread, opened if need be."""
+    django_connection.ensure_connection()
+    return cast("psycopg.Connection[Any]", django_connection.connection)
+
+
+@contextlib.contextmanager
+def connection() -> Iterator[Connection]:
+    """A SQLAlchemy connection inside Django's current transaction."""
+    with _engine.connect() as borrowed:
+        yield borrowed
+
+
+@contextlib.contextmanager
+def cursor() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
+    """A psycopg cursor that prepares on the server: for the two hot statements.
+
+    A query through SQLAlchemy costs 0.66 ms against 0.23 here; append and recommend count.
+    """
+    with psycopg.Cursor(psycopg_connection()) as hot:
+        yield hot
+
+
+@contextlib.contextmanager
+def one_snapshot() -> Iterator[Connection]:
+    """A REPEATABLE READ transaction: every statement in it sees the same log."""
+    with transaction.atomic():
+        # Before SQLAlchemy connects: its first connection asks the server things, and the
+        # level must be set before any query.
+        with cursor() as hot:
+            hot.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            hot.execute("SET LOCAL plan_cache_mode = auto")
+        with connection() as inside:
+            yield inside

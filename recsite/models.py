@@ -1,0 +1,101 @@
+"""Who may call, and Django's read-only eyes on Alembic's tables.
+
+ApiKey is the only table here that Django makes. The rest are views and tables of schema
+`rec`, declared unmanaged so that the admin can list them; nothing here ever writes to them.
+"""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils import timezone
+
+
+class ApiKey(models.Model):
+    """A caller's key. The key itself is shown once and never stored, only its SHA-256."""
+
+    class Scope(models.TextChoices):
+        PUBLISHABLE = "publishable", "Publishable (events and lists, may stand in a web page)"
+        SECRET = "secret", "Secret (everything, for servers only)"
+
+    label = models.CharField(max_length=100, help_text="Who or what calls with this key.")
+    scope = models.CharField(max_length=11, choices=Scope, default=Scope.PUBLISHABLE)
+    prefix = models.CharField("begins with", max_length=12, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_on = models.DateField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.prefix}…)"
+
+    def revoke(self) -> None:
+        """Refuse this key from the next request on; it cannot be given back."""
+        type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now())
+        self.refresh_from_db(fields=["revoked_at"])
+
+
+class EventRow(models.Model):
+    """One line of the log with the shop's own names (view `rec.event_log`)."""
+
+    id = models.UUIDField(primary_key=True)
+    occurred_at = models.DateTimeField()
+    kind = models.TextField("event")
+    subject = models.TextField("shopper", null=True)
+    item_id = models.TextField("item", null=True)
+    quantity = models.IntegerField(null=True)
+    price = models.DecimalField(max_digits=16, decimal_places=4, null=True)
+    recommendation_id = models.UUIDField(null=True)
+    detail = models.JSONField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "event_log"
+        verbose_name = "event"
+        verbose_name_plural = "event log"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.item_id or ''}".strip()
+
+
+class SlateRow(models.Model):
+    """One served list (view `rec.slate_log`)."""
+
+    id = models.UUIDField(primary_key=True)
+    served_at = models.DateTimeField()
+    scenario = models.TextField()
+    subject = models.TextField("shopper", null=True)
+    items = ArrayField(models.TextField())
+    count = models.IntegerField()
+    shortfall = models.IntegerField()
+    position = models.TextField(null=True)
+    detail = models.JSONField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "slate_log"
+        verbose_name = "slate"
+
+    def __str__(self) -> str:
+        return f"{self.scenario} {self.id}"
+
+
+class ProjectionRow(models.Model):
+    """How far a projection has read the log (table `rec.projection`)."""
+
+    name = models.TextField(primary_key=True)
+    version = models.IntegerField()
+    epoch = models.TextField("cluster")
+    snapshot = models.TextField("position")
+    events = models.BigIntegerField("events in the last run")
+    seconds = models.FloatField("last run took (s)")
+    folded_at = models.DateTimeField("last run")
+
+    class Meta:
+        managed = False
+        db_table = "projection"
+        verbose_name = "projection"
+
+    def __str__(self) -> str:
+        return self.name

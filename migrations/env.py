@@ -2,6 +2,7 @@
 
 from alembic import context
 from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql.base import ischema_names
 
 from behavior import attribution, log, slates, user_state, wake
 from recommend import fold, projections
@@ -11,15 +12,22 @@ TABLES = (attribution, log, slates, user_state, wake, fold, projections)
 """Importing these fills METADATA."""
 
 
-def is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    """The months of the log are made by make_month, not by a migration."""
-    return kind != "table" or not (name or "").startswith(("event_", "alembic_"))
+# Reflection meets the column's type; SQLAlchemy knows it only by being told.
+ischema_names["xid8"] = log.Xid8
+
+TABLES_OF_REC = "SELECT tablename FROM pg_tables WHERE schemaname = 'rec'"
 
 
 def run(inside: Connection) -> None:
-    # With rec in front, tables without a schema are rec's, for the comparison too.
+    # With rec in front, tables without a schema are rec's; public stays, for pgvector's types.
     inside.execute(text("SET LOCAL search_path = rec, public"))
     inside.dialect.default_schema_name = "rec"
+    found = set(inside.scalars(text(TABLES_OF_REC)))
+
+    def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+        """Django's tables are Django's; the months of the log are made by make_month."""
+        return kind != "table" or (name in found and not name.startswith(("event_", "alembic_")))
+
     context.configure(
         connection=inside,
         target_metadata=METADATA,

@@ -6,13 +6,14 @@ exception, and that one bad record says nothing about its neighbours.
 """
 
 import enum
-import math
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import orjson
 
 
 class Kind(enum.IntEnum):
@@ -59,10 +60,10 @@ LONGEST_TEXT: Final = 1_000
 MOST_LINES: Final = 1_000
 MOST_QUANTITY: Final = 1_000_000
 MOST_MONEY: Final = Decimal(10) ** 12
+MOST_DIGITS: Final = 10**LONGEST_ID
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One item of an event. `price` is the unit price in the event's currency."""
 
     item: str | None
@@ -70,9 +71,8 @@ class Line:
     price: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A fact, as it goes into the log.
+class Event(NamedTuple):
+    """A fact, as it goes into the log. (A tuple: an import makes a million of them.)
 
     `subject` is "user:ID" or "anonymous:ID"; None for a merchant's fact. `key` makes a
     repeated delivery a no-op; without one the event is new each time. `timed` is False where
@@ -106,7 +106,7 @@ class _Refused(Exception):
 def parse(raw: object, *, now: datetime) -> Event | Rejection:
     """Read one record of the envelope (design: event, user_id, items …)."""
     try:
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, dict):
             raise _Refused("not_an_object", "An event must be a JSON object.")
         return _event(raw, now)
     except _Refused as refused:
@@ -120,10 +120,10 @@ def by_content(event: Event) -> Event:
     """
     if event.key is not None:
         return event
-    line = event.lines[0]
-    said = (event.kind, event.subject, line.item, line.quantity, line.price,
-            (event.detail or {}).get("order_id"), (event.detail or {}).get("query"))  # fmt: skip
-    return replace(event, key="content:" + "\x1f".join("" if s is None else str(s) for s in said))
+    detail = event.detail or {}
+    lines = "\x1e".join(f"{item}\x1f{quantity}\x1f{price}" for item, quantity, price in event.lines)
+    said = f"{event.kind:d}\x1f{event.subject}\x1f{detail.get('order_id')}\x1f{detail.get('query')}"
+    return event._replace(key=f"content:{said}\x1f{lines}")
 
 
 def _event(raw: Mapping[str, Any], now: datetime) -> Event:
@@ -205,7 +205,7 @@ def _lines(raw: Mapping[str, Any], kind: Kind) -> tuple[Line, ...]:
 
 
 def _line(raw: object) -> Line:
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, dict):
         raise _Refused("bad_items", "Each of items must be an object with an item_id.")
     item = _name(raw.get("item_id"), "item_id")
     if item is None:
@@ -225,8 +225,9 @@ def _absent(value: object) -> bool:
 
 
 def _quantity(value: object) -> int:
-    number = _number(value, "quantity")
-    if number != int(number) or not 0 <= number <= MOST_QUANTITY:
+    number = value if type(value) is int else _number(value, "quantity")
+    # The bounds first: int() of 1e999999999 takes all the memory there is.
+    if not 0 <= number <= MOST_QUANTITY or number != int(number):
         raise _Refused(
             "bad_quantity", f"quantity must be a whole number from 0 to {MOST_QUANTITY}."
         )
@@ -244,10 +245,10 @@ def _number(value: object, field: str) -> Decimal:
     """A finite number; NaN, infinity, booleans and words are refused."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise _Refused(f"bad_{field}", f"{field} must be a number.")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _Refused(f"bad_{field}", f"{field} must be a finite number.")
+    if isinstance(value, str) and len(value) > LONGEST_ID:
+        raise _Refused(f"bad_{field}", f"{field} must be a number.")
     try:
-        number = Decimal(str(value)[:LONGEST_ID])
+        number = Decimal(str(value) if isinstance(value, float) else value)
     except InvalidOperation:
         raise _Refused(f"bad_{field}", f"{field} must be a number.") from None
     if not number.is_finite():
@@ -259,15 +260,23 @@ def _name(value: object, field: str) -> str | None:
     """An id of the shop's own: 1 to 128 characters; a number is taken as its digits."""
     if _absent(value):
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
+    value = _digits(value)
     if not isinstance(value, str) or len(value) > LONGEST_ID or not _storable(value):
         raise _Refused(f"bad_{field}", f"{field} must be text of 1 to {LONGEST_ID} characters.")
     return value
 
 
+def _digits(value: object) -> object:
+    """A whole number as its digits; anything else, and what Python will not write, as it is."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < MOST_DIGITS:
+        return str(value)
+    return value
+
+
 def _storable(text: str) -> bool:
     """Postgres text holds neither NUL nor a lone surrogate."""
+    if text.isascii():
+        return "\x00" not in text
     try:
         return b"\x00" not in text.encode()
     except UnicodeEncodeError:
@@ -278,17 +287,18 @@ def _slate(value: object) -> uuid.UUID | None:
     if _absent(value):
         return None
     try:
-        return uuid.UUID(str(value))
-    except ValueError:
+        return value if isinstance(value, uuid.UUID) else uuid.UUID(_text(value, "id"))
+    except (ValueError, _Refused):
         raise _Refused(
             "bad_recommendation_id", "recommendation_id must be the UUID that a list carried."
         ) from None
 
 
 def _text(value: object, field: str) -> str:
-    if not isinstance(value, str | int) or isinstance(value, bool):
+    text = _digits(value)
+    if not isinstance(text, str):
         raise _Refused(f"bad_{field}", f"{field} must be text.")
-    if len(text := str(value)) > LONGEST_TEXT or not _storable(text):
+    if len(text) > LONGEST_TEXT or not _storable(text):
         raise _Refused(f"bad_{field}", f"{field} must be at most {LONGEST_TEXT} characters.")
     return text
 
@@ -298,11 +308,16 @@ def _amount(value: object, field: str) -> float:
 
 
 def _context(value: object, field: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or len(shown := repr(value)) > 4 * LONGEST_TEXT:
-        raise _Refused("bad_context", "context must be an object of at most 4,000 characters.")
-    if "\\x00" in shown or "\\ud" in shown:
+    """Any object that can be written as JSON, and that Postgres can read."""
+    try:
+        written = orjson.dumps(value)
+    except TypeError:  # more than 254 levels, half a character, a number of twenty digits
+        raise _Refused("bad_context", "context cannot be written as JSON.") from None
+    if not isinstance(value, dict) or len(written) > 4 * LONGEST_TEXT:
+        raise _Refused("bad_context", "context must be an object of at most 4,000 bytes.")
+    if b"\\u0000" in written:
         raise _Refused("bad_context", "context holds characters that cannot be stored.")
-    return dict(value)
+    return value
 
 
 DETAILS: Final[Mapping[str, Callable[[object, str], Any]]] = {
@@ -318,9 +333,15 @@ DETAILS: Final[Mapping[str, Callable[[object, str], Any]]] = {
 
 
 def _detail(raw: Mapping[str, Any]) -> dict[str, Any] | None:
-    kept = {f: read(raw[f], f) for f, read in DETAILS.items() if not _absent(raw.get(f))}
+    kept = {f: DETAILS[f](raw[f], f) for f in raw if f in DETAILS and not _absent(raw[f])}
     return kept or None
 
 
 def _shown(value: object) -> str:
-    return repr(value)[:40]
+    """The start of a value; of one that may be huge or deep, only what it is."""
+    if isinstance(value, str):
+        return repr(value[:40])
+    if value is None or isinstance(value, bool | float):
+        return repr(value)
+    digits = _digits(value)
+    return f"({type(value).__name__})" if digits is value else str(digits)[:40]

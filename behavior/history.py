@@ -4,7 +4,8 @@ It promises bounded memory, that a bad row costs only itself, and that the same 
 changes nothing: a row without an `event_id` is known by its content.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -38,25 +39,40 @@ class Imported:
 
 
 def import_rows(rows: Iterable[tuple[int, dict[str, Any] | str]]) -> Iterator[Imported]:
-    """Append the rows, a transaction a batch; yields after each commit."""
+    """Append the rows, a transaction a batch; yields after each commit.
+
+    The next batch is read and parsed while the database is busy with this one.
+    """
     source = iter(rows)
-    while batch := list(islice(source, BATCH)):
-        events, rejected = _parsed(batch, datetime.now(UTC))
-        appended = _append(events)
-        yield Imported(len(batch), appended.accepted, appended.duplicates, rejected)
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        upcoming = reader.submit(_next, source)
+        while (batch := upcoming.result()) is not None:
+            upcoming = reader.submit(_next, source)
+            appended = _append(batch.events)
+            yield Imported(batch.rows, appended.accepted, appended.duplicates, batch.rejected)
 
 
-def _parsed(
-    batch: Iterable[tuple[int, dict[str, Any] | str]], now: datetime
-) -> tuple[list[Event], list[BadRow]]:
-    events, rejected = [], []
-    for line, row in batch:
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    rows: int
+    events: list[Event]
+    rejected: list[BadRow]
+
+
+def _next(source: Iterator[tuple[int, dict[str, Any] | str]]) -> _Batch | None:
+    rows = list(islice(source, BATCH))
+    return _parsed(rows, datetime.now(UTC)) if rows else None
+
+
+def _parsed(rows: Sequence[tuple[int, dict[str, Any] | str]], now: datetime) -> _Batch:
+    batch = _Batch(len(rows), [], [])
+    for line, row in rows:
         parsed = Rejection("unreadable_line", row) if isinstance(row, str) else _of_file(row, now)
         if isinstance(parsed, Event):
-            events.append(by_content(parsed))
+            batch.events.append(by_content(parsed))
         else:
-            rejected.append(BadRow(line, parsed))
-    return events, rejected
+            batch.rejected.append(BadRow(line, parsed))
+    return batch
 
 
 def _of_file(row: dict[str, Any], now: datetime) -> Event | Rejection:

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -231,7 +231,7 @@ def _with_first_times(events: Sequence[Event]) -> Sequence[Event]:
         hot.execute(FIRST_TIMES, {"keys": list(keys), "now": datetime.now(UTC)}, prepare=True)
         times = dict(hot.fetchall())
     return [
-        replace(e, occurred_at=times[_digest(e.key)]) if e.key is not None and not e.timed else e
+        e._replace(occurred_at=times[_digest(e.key)]) if e.key is not None and not e.timed else e
         for e in events
     ]
 
@@ -250,12 +250,25 @@ def _rows(event: Event) -> Iterator[tuple[Any, ...]]:
 
 
 def _stage(hot: psycopg.Cursor[Any], rows: Sequence[tuple[Any, ...]]) -> None:
+    """COPY the rows into the temporary table, which the commit empties."""
     hot.execute(CREATE_STAGE)
     hot.execute("TRUNCATE incoming_event")
     with hot.copy("COPY incoming_event FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
+        copy.write("".join(map(_copied, rows)))
     hot.execute("ANALYZE incoming_event")
+
+
+TAB: Final = "\t"
+
+# What COPY's text format reads as something else.
+ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _copied(row: tuple[Any, ...]) -> str:
+    """A row in COPY's text format; formatting it here takes a third of psycopg's time."""
+    when, *rest = row
+    cells = ("\\N" if cell is None else str(cell).translate(ESCAPED) for cell in rest)
+    return f"{when.isoformat()}\t{TAB.join(cells)}\n"
 
 
 def make_months(months: Iterable[tuple[int, int]]) -> None:

@@ -21,7 +21,7 @@ SHIPPED: Final[tuple[dict[str, Any], ...]] = (
         "content": 0.1,
         "popular": 0.05,
         "trending": 0.05,
-        "again": 0.3,
+        "again": 2.0,
     },
     {
         "name": "similar",

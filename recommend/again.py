@@ -11,6 +11,9 @@ from recommend.sources import AGAIN
 
 HALF_LIFE_HOURS: Final = 90 * 24.0
 
+HABIT: Final = 2
+"""Purchases that make a habit. One is none: who bought a sofa wants no second."""
+
 SOURCE: Final = f"""
 SELECT {AGAIN} AS source, item, score / max(score) OVER () AS share, item AS because
 FROM (
@@ -18,6 +21,6 @@ FROM (
     FROM user_item, unnest(bought) AS hour
     WHERE subject = (SELECT subject FROM shopper) AND bought IS NOT NULL
       AND (%(weights)s::float8[])[{AGAIN}] > 0
-    GROUP BY item ORDER BY score DESC, item LIMIT %(pool)s
+    GROUP BY item HAVING count(*) >= {HABIT} ORDER BY score DESC, item LIMIT %(pool)s
 ) AS habit
 """

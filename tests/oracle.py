@@ -88,8 +88,9 @@ def _count(sums: dict[tuple[str, str], list[int]], earlier: Fact, later: Fact, g
     weight = round(covisit.UNIT * gap**-0.5 * kinds)
     purchases = (earlier.kind is Kind.PURCHASE) + (later.kind is Kind.PURCHASE)
     one_order = purchases == 2 and later.at - earlier.at < VISIT
-    sums[a, b][0] += weight
-    sums[b, a][0] += weight // 2
+    if purchases < 2:
+        sums[a, b][0] += weight
+        sums[b, a][0] += weight // 2
     if one_order:
         sums[a, b][1] += weight
         sums[b, a][1] += weight

@@ -9,7 +9,7 @@ computes from the set. user_state is among them: it moves with the log rather th
 import random
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate, cycle, islice
 from typing import Any, Final
 
@@ -29,7 +29,19 @@ from recommend.projections import PROJECTIONS, covisit
 from recsite.db import cursor, one_snapshot
 from tests import oracle
 from tests.conftest import wipe
-from tests.given import advance, all_neighbours, ask, contents, did, differing, given, names
+from tests.given import (
+    advance,
+    all_neighbours,
+    ask,
+    contents,
+    counts,
+    did,
+    differing,
+    given,
+    names,
+    pairs,
+    states,
+)
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -76,6 +88,22 @@ class Delivery:
     def in_one_go(self) -> list[Step]:
         return [*self.changes, self.events, None]
 
+    def __repr__(self) -> str:
+        """Short enough to be read in a report of Hypothesis."""
+        return "\n".join(map(_said, self.steps))
+
+    def _repr_pretty_(self, printer: Any, _: bool) -> None:
+        printer.text(repr(self))
+
+
+def _said(step: Step) -> str:
+    if not isinstance(step, list):
+        return "advance" if step is None else repr(step)
+    return "append " + ", ".join(
+        f"{e.key}: {e.subject} {e.kind.label} {[line.item for line in e.lines]} at {e.occurred_at}"
+        for e in step
+    )
+
 
 # ── what is drawn ──────────────────────────────────────────────────────────────────────────
 
@@ -103,8 +131,10 @@ def long_histories(draw: st.DrawFn) -> list[Event]:
     count = draw(st.integers(RECENT - 5, 2 * RECENT - 20))
     repeated = list(islice(cycle(steps), count))
     times = list(accumulate(gap for _, _, gap in repeated))
-    pairs = zip(repeated, times, strict=True)
-    long = [did(kind, USERS[0], item, at=at) for (kind, item, _), at in pairs]
+    long = [
+        did(kind, USERS[0], item, at=at)
+        for (kind, item, _), at in zip(repeated, times, strict=True)
+    ]
     within = st.tuples(st.sampled_from(times), st.sampled_from((-0.5, 0.0, 0.5))).map(sum)
     return long + draw(st.lists(events_at(within, st.just(USERS[0])), max_size=6))
 
@@ -135,7 +165,7 @@ catalogues = st.lists(st.one_of(contents_of_items, st.builds(Remove, items)), ma
 def deliveries(draw: st.DrawFn) -> Delivery:
     """A history and a way to deliver it."""
     drawn = draw(st.one_of(short_histories(), long_histories()))
-    events = [replace(event, key=f"k{n}") for n, event in enumerate(drawn)]
+    events = [event._replace(key=f"k{n}") for n, event in enumerate(drawn)]
     changes = draw(catalogues)
     return Delivery(events, changes, draw(steps_of(events, changes)))
 
@@ -335,6 +365,34 @@ def standing(name: str) -> tuple[str, Any]:
     )
     return snapshot, rest
 
+
+# ── late events ────────────────────────────────────────────────────────────────────────────
+
+
+@settings(max_examples=25)
+@hypothesis.given(st.data())
+def test_an_event_that_comes_late_into_a_long_history_counts_as_if_it_had_come_in_time(
+    data: st.DataObject,
+) -> None:
+    steps = data.draw(st.lists(st.tuples(pairing, items), min_size=1, max_size=8), "habit")
+    count = data.draw(st.integers(RECENT, RECENT + 15), "long")
+    walk = [
+        did(kind, "ann", item, at=10.0 * n, key=f"k{n}")
+        for n, (kind, item) in enumerate(islice(cycle(steps), count))
+    ]
+    late = [
+        did(kind, "ann", item, at=10.0 * place + 5, key=f"l{n}")
+        for n, (place, kind, item) in enumerate(data.draw(lateness, "late"))
+    ]
+    deliver([walk, None, *([event] for event in late), None])
+    facts = oracle.facts(walk + late)
+    assert (pairs(), counts()) == (oracle.pairs(facts), oracle.counts(facts))
+    assert all_neighbours() == ranked()
+    assert states() == oracle.states(facts)
+
+
+pairing = st.sampled_from(tuple(covisit.WEIGHTS))
+lateness = st.lists(st.tuples(st.integers(-1, RECENT), pairing, items), min_size=1, max_size=3)
 
 # ── more neighbours than fifty ─────────────────────────────────────────────────────────────
 

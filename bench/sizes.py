@@ -1,0 +1,42 @@
+"""How much is measured: the real size, and one that only proves that the bench works."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Every loop's bound; `seconds` bound those that go by time."""
+
+    history: int
+    """Newest lines of the demo's history that the shop has."""
+    warm_up: int
+    requests: int
+    """Calls by one client, of the list and of the view that does nothing."""
+    saturated: float
+    """Seconds of as many calls as the stack can answer."""
+    memory_requests: int
+    import_rows: int
+    fold_events: int
+    fold_batch: int
+    commit: int
+    """Events a transaction while folding."""
+    texts: int
+    stream: float
+    """Seconds of events posted while a worker folds."""
+    rate: int
+    """Events a second of that stream."""
+    clicks: int
+    """Shoppers whose next list must have changed."""
+
+
+FULL: Final = Size(
+    history=2_000_000, warm_up=2_500, requests=2_000, saturated=8, memory_requests=1_000,
+    import_rows=300_000, fold_events=20_000, fold_batch=2_000, commit=300, texts=1_024,
+    stream=20, rate=200, clicks=50,
+)  # fmt: skip
+SMOKE: Final = Size(
+    history=5_000, warm_up=50, requests=50, saturated=0.5, memory_requests=50,
+    import_rows=2_000, fold_events=600, fold_batch=300, commit=100, texts=16,
+    stream=1, rate=50, clicks=3,
+)  # fmt: skip

@@ -28,10 +28,9 @@ def measure(connect: Callable[[], Client], shop: Shop, size: Size) -> list[Figur
     lists = [f"/v1/recommend/home?user_id={user}" for user in users]
     _call_all(connect, lists[: size.warm_up])
     alone = _one_client(connect, lists[size.warm_up :])
-    noop, listed = (
-        _saturated(connect, paths, seconds=size.saturated) for paths in ([NOOP], lists)
-    )
-    return alone + [
+    noop, listed = (_saturated(connect, paths, seconds=size.saturated) for paths in ([NOOP], lists))
+    return [
+        *alone,
         Figure("home list, answers when saturated", listed, "/s", at_least(400),
                listed / noop, "no-op"),
         Figure("no-op view, answers when saturated", noop, "/s"),

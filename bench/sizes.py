@@ -15,7 +15,6 @@ class Size:
     """Calls by one client, of the list and of the view that does nothing."""
     saturated: float
     """Seconds of as many calls as the stack can answer."""
-    memory_requests: int
     import_rows: int
     fold_events: int
     fold_batch: int
@@ -31,12 +30,12 @@ class Size:
 
 
 FULL: Final = Size(
-    history=2_000_000, warm_up=2_500, requests=2_000, saturated=8, memory_requests=1_000,
+    history=2_000_000, warm_up=2_500, requests=2_000, saturated=8,
     import_rows=300_000, fold_events=20_000, fold_batch=2_000, commit=300, texts=1_024,
     stream=20, rate=200, clicks=50,
 )  # fmt: skip
 SMOKE: Final = Size(
-    history=5_000, warm_up=50, requests=50, saturated=0.5, memory_requests=50,
+    history=5_000, warm_up=50, requests=50, saturated=0.5,
     import_rows=2_000, fold_events=600, fold_batch=300, commit=100, texts=16,
     stream=1, rate=50, clicks=3,
 )  # fmt: skip

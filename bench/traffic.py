@@ -47,7 +47,9 @@ class Shop:
         return cls(users, table["item_id"].to_pylist()[-MOST_HISTORY:], history)
 
 
-def happenings(shop: Shop, seed: int, *, since: datetime, gap: timedelta) -> Iterator[dict[str, Any]]:
+def happenings(
+    shop: Shop, seed: int, *, since: datetime, gap: timedelta
+) -> Iterator[dict[str, Any]]:
     """Events without end, as a shop would send them: one every `gap`, shoppers interleaved."""
     draw = random.Random(seed)
     present = draw.choices(shop.users, k=AT_ONCE)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+import hypothesis
 import psycopg
 import pytest
 
@@ -30,6 +31,20 @@ if not os.environ.get("DATABASE_URL"):
 boot()
 # pytest-django looked for settings before this file named them.
 django.setup()
+
+# The machine is shared, so no example has a deadline; CI draws the same ones each time.
+hypothesis.settings.register_profile(
+    "recsite",
+    deadline=None,
+    print_blob=True,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[
+        hypothesis.HealthCheck.function_scoped_fixture,  # each example begins with a wipe
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.data_too_large,
+    ],
+)
+hypothesis.settings.load_profile("recsite")
 
 KEPT = {"wakeup", "alembic_version"}
 CATALOGUE = ("catalog_rule_scenarios", "catalog_rule", "catalog_item", "catalog_category")

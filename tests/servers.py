@@ -70,37 +70,42 @@ def environment(home: Path) -> dict[str, str]:
 def web(home: Path) -> Iterator[tuple[Child, int]]:
     """Granian with one worker process, and the port on which it answers."""
     port = _free_port()
-    command = [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "recsite.wsgi:application",
-        "--host", HOST, "--port", str(port), "--workers", "1", "--blocking-threads", "2", "--no-ws",
-    ]  # fmt: skip
-    with _running("web", command, home) as child:
+    with _running("web", _web(port), home) as child:
         processes.wait_for(f"http://{HOST}:{port}/healthz", [child])
         yield child, port
 
 
 @contextlib.contextmanager
-def worker(home: Path, *, processes: int = 2) -> Iterator[Child]:
+def worker(home: Path, *, pool: int = 2) -> Iterator[Child]:
     """A Celery worker that listens; nothing asks it to work but commits, for no beat runs."""
-    command = [
-        sys.executable, "-m", "celery", "-A", "recsite.worker", "worker", "-c", str(processes),
-        "-Q", "fold,embed", "--loglevel", "INFO",
-    ]  # fmt: skip
-    with _running("worker", command, home) as child:
+    with _running("worker", _worker(pool), home) as child:
         eventually(lambda: "ready." in child.log.read_text() or child.process.poll() is not None)
         assert child.process.poll() is None, child.log.read_text()
         yield child
 
 
+def _web(port: int) -> list[str]:
+    return [
+        sys.executable, "-m", "granian", "--interface", "wsgi", "recsite.wsgi:application",
+        "--host", HOST, "--port", str(port), "--workers", "1", "--blocking-threads", "2", "--no-ws",
+    ]  # fmt: skip
+
+
+def _worker(pool: int) -> list[str]:
+    return [
+        sys.executable, "-m", "celery", "-A", "recsite.worker", "worker", "-c", str(pool),
+        "-Q", "fold,embed", "--loglevel", "INFO",
+    ]  # fmt: skip
+
+
 @contextlib.contextmanager
 def _running(name: str, command: list[str], home: Path) -> Iterator[Child]:
-    child = processes.start(
-        name, command, log=home / f"{name}.log", environment=environment(home)
-    )
+    child = processes.start(name, command, log=home / f"{name}.log", environment=environment(home))
     try:
         yield child
     finally:
-        processes.stop([child])
+        # At once: an idle worker takes seven seconds over its farewell.
+        processes.stop([child], patience=0)
 
 
 def _free_port() -> int:
@@ -244,16 +249,13 @@ def reasons(answer: dict[str, Any], item_id: str) -> list[dict[str, str]]:
 
 @contextlib.contextmanager
 def shop(home: Path) -> Iterator[Shop]:
-    """A shop with web and worker running, on an empty database whose commits wake the worker."""
+    """A shop with web and worker running, whose commits wake the worker."""
     with web(home) as (_, port), worker(home):
-        allow_waking()
         open_shop = Shop(port)
         try:
             yield open_shop
         finally:
             open_shop.leave()
-            show_logs(home)
-            settle()
 
 
 def settle() -> None:

@@ -45,18 +45,6 @@ from tests.given import (
 
 pytestmark = pytest.mark.usefixtures("committed")
 
-settings.register_profile(
-    "recsite",
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[
-        hypothesis.HealthCheck.function_scoped_fixture,  # each example wipes by itself
-        hypothesis.HealthCheck.too_slow,
-        hypothesis.HealthCheck.data_too_large,
-    ],
-)
-settings.load_profile("recsite")
-
 USERS: Final = ("user:ann", "user:bob", "anonymous:ann")
 ITEMS: Final = tuple("abcdef")
 SLATES: Final = {uuid.UUID(int=1): ("a", "b", "c"), uuid.UUID(int=2): ("f", "c")}

@@ -45,6 +45,7 @@ GOODS = (
 def test_first(shop: Shop) -> None:
     shop.stock(*GOODS)
     import time
+
     t = time.monotonic()
     shop.tell(did("view_item", "a", "mug"), did("view_item", "a", "teapot"))
     eventually(lambda: not servers.behind() and shop.shown("popular"))

@@ -144,6 +144,7 @@ CREATE_STAGE: Final = (
 
 # One statement: resolve names, append what is new, and bring the shoppers' own state up to
 # date from exactly the rows that were new. ON CONFLICT makes the repeated delivery a no-op.
+# The order keeps two deliveries of the same facts in opposite orders from dead-locking.
 APPEND: Final = f"""
 WITH incoming AS MATERIALIZED (
     SELECT event_id(occurred_at, line, raw.key) AS id, line, kind,
@@ -153,7 +154,7 @@ WITH incoming AS MATERIALIZED (
     LEFT JOIN item_key i ON i.key = raw.item
 ), appended AS (
     INSERT INTO event (id, kind, subject, item, quantity, price, slate, detail)
-    SELECT id, kind, subject, item, quantity, price, slate, detail FROM incoming
+    SELECT id, kind, subject, item, quantity, price, slate, detail FROM incoming ORDER BY id
     ON CONFLICT (id) DO NOTHING
     RETURNING id, kind, subject, item
 ), {user_state.FROM_APPENDED}

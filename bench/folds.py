@@ -17,7 +17,7 @@ from behavior import log
 from behavior.events import Event, parse
 from behavior.log import FRESH, NOTHING
 from bench.figures import Figure, at_least, percentile
-from bench.log import hush
+from bench.ground import hush
 from bench.sizes import Size
 from bench.traffic import SEED, Shop, happenings
 from recommend import fold

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from behavior import history
 from bench.figures import Figure, at_least
+from bench.ground import hush
 from bench.sizes import Size
 from bench.traffic import Shop
 from recsite.db import cursor
@@ -26,9 +27,6 @@ CREATE_RAW: Final = """
 CREATE TABLE raw_event (LIKE event INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES)
 """
 DROP_RAW: Final = "DROP TABLE IF EXISTS raw_event"
-
-# As if a worker were on its way: writers then ask for none.
-HUSH: Final = "UPDATE wakeup SET asked = true"
 
 LOG_BYTES: Final = """
 SELECT sum(pg_total_relation_size(relid)) / greatest((SELECT count(*) FROM event), 1)
@@ -61,12 +59,6 @@ def measure_size() -> list[Figure]:
         Figure("an event in the log, with its indexes", _number(LOG_BYTES), "bytes"),
         Figure("an event, with everything that follows from it", _number(DATABASE_BYTES), "bytes"),
     ]
-
-
-def hush() -> None:
-    """Have writers wake no worker: none runs, and the bench folds by hand."""
-    with cursor() as hot:
-        hot.execute(HUSH)
 
 
 def _copied() -> float:

@@ -73,16 +73,17 @@ WITH shopper AS MATERIALIZED (
     SELECT subject FROM subject_key WHERE key = %(shopper)s
 ), seed AS MATERIALIZED (
     {{seeds}}
+), heard AS MATERIALIZED (
+    {covisit.HEARD}
 ), taste AS MATERIALIZED (
     {content.TASTE}
 ), proposed(source, item, share, because) AS (
     {covisit.SOURCE} UNION ALL {content.SOURCE} UNION ALL {popularity.SOURCE} UNION ALL {again.SOURCE}
 ), fused AS MATERIALIZED (
-    SELECT item, sum(share) AS score, array_agg(source ORDER BY share DESC, source) AS sources,
-           array_agg(share ORDER BY share DESC, source) AS shares,
-           array_agg(because ORDER BY share DESC, source) AS becauses
+    SELECT item, sum(share) AS score, array_agg(source) AS sources, array_agg(share) AS shares,
+           array_agg(because) AS becauses
     FROM (SELECT source, item, because, (%(weights)s::float8[])[source] * share AS share
-          FROM proposed) AS weighted
+          FROM proposed ORDER BY source) AS weighted
     WHERE share > 0 GROUP BY item
 )
 SELECT fused.item, item_id, score, sources, shares, becauses, lineage, brand, passage,
@@ -156,13 +157,14 @@ def _parameters(wanted: Wanted) -> dict[str, Any]:
         "seen": wanted.seen,
         "pool": wanted.pool,
         "attributes": wanted.attributes,
-        "nearest": 50,
     }
 
 
 def _candidate(row: tuple[Any, ...]) -> Candidate:
     item, item_id, score, sources, shares, becauses, lineage, brand, passage, attributes = row
-    parts = tuple(map(Part, sources, shares, becauses))
+    parts = sorted(map(Part, sources, shares, becauses), key=lambda p: (-p.share, p.source))
     # Django's connection hands JSONB over as text.
     known = orjson.loads(attributes) if attributes else {}
-    return Candidate(item, item_id, score, parts, tuple(lineage or ()), brand, passage, known)
+    return Candidate(
+        item, item_id, score, tuple(parts), tuple(lineage or ()), brand, passage, known
+    )

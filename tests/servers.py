@@ -24,6 +24,7 @@ from sqlalchemy import URL
 
 from demo import processes
 from demo.processes import HOST, Child
+from recommend.projections import PROJECTIONS
 from recsite import keys
 from recsite.db import cursor
 from recsite.models import ApiKey
@@ -150,17 +151,22 @@ WHERE datname = current_database() AND application_name = 'recsite' AND state <>
   AND pid <> pg_backend_pid()
 """
 
-# Projections that do not stand where this transaction does.
-BEHIND: Final = """
-SELECT name FROM projection
-WHERE EXISTS (SELECT FROM event WHERE NOT pg_visible_in_snapshot(xid, snapshot::pg_snapshot))
+# Projections that have read all that this transaction sees.
+UP_TO_DATE: Final = """
+SELECT count(*) FROM projection
+WHERE NOT EXISTS (SELECT FROM event WHERE NOT pg_visible_in_snapshot(xid, snapshot::pg_snapshot))
 """
 
 
-def behind() -> list[str]:
-    """Projections that have not read all of the log, as this session sees it."""
-    with cursor() as hot:
-        return [name for (name,) in hot.execute(BEHIND).fetchall()]
+def wait_for_the_worker() -> None:
+    """Until every projection has read every fact that has committed."""
+
+    def count() -> int:
+        with cursor() as hot:
+            (count,) = hot.execute(UP_TO_DATE).fetchone() or (0,)
+            return int(count)
+
+    eventually(count, lambda count: count == len(PROJECTIONS))
 
 
 def busy() -> int:
@@ -248,14 +254,26 @@ def reasons(answer: dict[str, Any], item_id: str) -> list[dict[str, str]]:
 
 
 @contextlib.contextmanager
-def shop(home: Path) -> Iterator[Shop]:
-    """A shop with web and worker running, whose commits wake the worker."""
-    with web(home) as (_, port), worker(home):
-        open_shop = Shop(port)
-        try:
-            yield open_shop
-        finally:
-            open_shop.leave()
+def serving(home: Path) -> Iterator[int]:
+    """Web and worker; the port of the web. What they said is printed at the end."""
+    try:
+        with web(home) as (_, port), worker(home):
+            yield port
+            settle()
+    finally:
+        show_logs(home)
+
+
+@contextlib.contextmanager
+def shop(port: int) -> Iterator[Shop]:
+    """A shop whose commits wake the worker; at the end nobody works any more."""
+    allow_waking()
+    open_shop = Shop(port)
+    try:
+        yield open_shop
+    finally:
+        open_shop.leave()
+        settle()
 
 
 def settle() -> None:

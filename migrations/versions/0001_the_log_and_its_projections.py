@@ -206,7 +206,7 @@ def _create_tables() -> None:
         sa.Column("as_of", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("item", name=op.f("item_passage_pkey")),
     )
-    op.create_index("item_passage_passage_idx", "item_passage", ["passage"], unique=False)
+    op.create_index("item_passage_passage_idx", "item_passage", ["passage", "item"], unique=False)
     op.create_table(
         "neighbours",
         sa.Column("item", sa.Integer(), autoincrement=False, nullable=False),

@@ -42,7 +42,7 @@ item_passage = Table(
     Column("item", Integer, primary_key=True, autoincrement=False),
     Column("passage", Integer),
     Column("as_of", Uuid, nullable=False),
-    Index("item_passage_passage_idx", "passage"),
+    Index("item_passage_passage_idx", "passage", "item"),
 )
 """The passage of each item as of its newest fact; none once it is removed or has no text."""
 
@@ -100,16 +100,23 @@ FROM unnest(CAST(:passages AS int[]), CAST(:vectors AS text[])) AS given(id, vec
 WHERE passage.passage = given.id AND passage.vector IS NULL
 """
 
+NEAREST: Final = 40
+"""Passages asked for. More would come back as 40 all the same: that is hnsw.ef_search."""
+
+OF_A_PASSAGE: Final = 20
+
 # Passages nearest to the mean of the strongest seeds, then their items: at most twenty of a
 # text, or a thousand products of one name would be all there is.
-SOURCE: Final = f"""
+SOURCE: Final = f"""(
 SELECT {CONTENT} AS source, item, 1 - near.distance / 2 AS share,
        (SELECT item FROM seed ORDER BY weight DESC, item LIMIT 1) AS because
 FROM (SELECT passage, vector <=> (SELECT vector FROM taste) AS distance
       FROM passage WHERE (SELECT vector FROM taste) IS NOT NULL AND vector IS NOT NULL
-      ORDER BY vector <=> (SELECT vector FROM taste) LIMIT %(nearest)s) AS near,
-     LATERAL (SELECT item FROM item_passage WHERE item_passage.passage = near.passage LIMIT 20) AS described
-"""
+      ORDER BY vector <=> (SELECT vector FROM taste) LIMIT {NEAREST}) AS near,
+     LATERAL (SELECT item FROM item_passage WHERE item_passage.passage = near.passage
+              ORDER BY item LIMIT {OF_A_PASSAGE}) AS described
+ORDER BY near.distance, item LIMIT %(pool)s
+)"""
 
 TASTE: Final = f"""
 SELECT avg(vector) AS vector

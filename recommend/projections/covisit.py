@@ -315,31 +315,39 @@ def fill(connection: Connection) -> None:
     connection.execute(text(RANK_ALL))
 
 
-# What the seeds' neighbours propose. Each seed's fifty arrive in one array, so twenty seeds
-# are twenty index look-ups. n_i^a is taken per seed; n_j^b only for those proposals that could
-# still come out on top, for each costs a look-up. The casts matter: power() of numerics is a
-# hundred times slower.
-SOURCE: Final = f"""
-SELECT channel AS source, item, score / max(score) OVER (PARTITION BY channel) AS share, because
-FROM (
-    SELECT channel, item, because, weight * power(greatest(
-               CASE WHEN channel = {VIEWED} THEN seen ELSE bought END, {UNIT})::float8,
-               -{POPULAR_POWER}::float8) AS score
-    FROM (
-        SELECT known.channel, proposed.item, sum(seed.weight * proposed.weight * heard.loudness) AS weight,
-               (array_agg(seed.item ORDER BY seed.weight * proposed.weight * heard.loudness DESC,
-                          seed.item))[1] AS because,
-               row_number() OVER (PARTITION BY known.channel ORDER BY
-                   sum(seed.weight * proposed.weight * heard.loudness) DESC, proposed.item) AS place
-        FROM seed
-        JOIN neighbours AS known ON known.item = seed.item
-                                AND (%(weights)s::float8[])[known.channel] > 0
-        JOIN item_count AS n ON n.item = seed.item,
-        LATERAL (SELECT power(greatest(CASE WHEN known.channel = {BOUGHT} THEN n.bought ELSE n.seen END,
-                                       {UNIT})::float8, -{SEED_POWER}::float8) AS loudness) AS heard,
-        LATERAL unnest(known.items, known.weights) AS proposed(item, weight)
-        GROUP BY known.channel, proposed.item
-    ) AS proposal JOIN item_count USING (item)
-    WHERE place <= 2 * %(pool)s
-) AS scored
+# The seeds with their weight over n_i^a, once for both ways in which an item is famous.
+HEARD: Final = f"""
+SELECT item, weight * power(greatest(seen, {UNIT})::float8, -{SEED_POWER}::float8) AS seen,
+       weight * power(greatest(bought, {UNIT})::float8, -{SEED_POWER}::float8) AS bought
+FROM seed JOIN item_count USING (item)
 """
+
+# What the seeds' neighbours propose in one channel. Each seed's fifty arrive in one array, so
+# thirty seeds are thirty index look-ups; n_j^b costs a look-up per proposal, hence only for
+# those that could still come out on top. The casts matter: power() of numerics is a hundred
+# times slower. `because` rides in the aggregate, for ordering one costs more than the sum.
+_CHANNEL: Final = """(
+SELECT {channel} AS source, item, score / max(score) OVER () AS share, because
+FROM (
+    SELECT item, because,
+           weight * power(greatest({theirs}, {unit})::float8, -{power}::float8) AS score
+    FROM (
+        SELECT proposed.item, sum(heard.{own} * proposed.weight) AS weight,
+               (max(ARRAY[heard.{own} * proposed.weight, heard.item]))[2]::int AS because
+        FROM heard
+        JOIN neighbours AS known ON known.item = heard.item AND known.channel = {channel},
+        LATERAL unnest(known.items, known.weights) AS proposed(item, weight)
+        WHERE (%(weights)s::float8[])[{channel}] > 0
+        GROUP BY proposed.item ORDER BY weight DESC, proposed.item LIMIT 2 * %(pool)s
+    ) AS proposal JOIN item_count USING (item)
+    ORDER BY score DESC, item LIMIT %(pool)s
+) AS scored)"""
+
+SOURCE: Final = " UNION ALL ".join(
+    _CHANNEL.format(channel=channel, own=own, theirs=theirs, unit=UNIT, power=POPULAR_POWER)
+    for channel, own, theirs in (
+        (VIEWED, "seen", "seen"),
+        (BOUGHT, "bought", "bought"),
+        (LED, "seen", "bought"),
+    )
+)

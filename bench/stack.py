@@ -22,10 +22,14 @@ WEB_WORKERS = 2
 def database_url() -> str:
     """Django's database as DATABASE_URL: what makes the children use the same one."""
     given = connection.settings_dict
-    login = ":".join(quote(given[part], safe="") for part in ("USER", "PASSWORD") if given[part])
-    port = f"&port={given['PORT']}" if given["PORT"] else ""
-    name, host = quote(given["NAME"], safe=""), quote(given["HOST"], safe="")
-    return f"postgresql://{login}@/{name}?host={host}{port}"
+    login, password, name, host = (
+        quote(given[part], safe="") for part in ("USER", "PASSWORD", "NAME", "HOST")
+    )
+    login += f":{password}" if password else ""
+    if given["HOST"].startswith(("/", "@")):  # the folder of a Unix socket
+        return f"postgresql://{login}@/{name}?host={host}"
+    port = f":{given['PORT']}" if given["PORT"] else ""
+    return f"postgresql://{login}@{host}{port}/{name}"
 
 
 @contextmanager

@@ -13,9 +13,21 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from django.core.management.base import CommandError
+from django.db import OperationalError
+
 from demo import processes, shop, steps, words
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+FAILURES = (
+    processes.Failed,
+    shop.MissingData,
+    steps.AlreadyServing,
+    CommandError,
+    OperationalError,
+)
+"""What a user can do something about; each says what in its message."""
 
 
 def main() -> None:
@@ -26,8 +38,8 @@ def main() -> None:
         demo(_port())
     except KeyboardInterrupt:
         print("\nStopped.")
-    except (processes.Failed, shop.MissingData, steps.AlreadyServing) as failure:
-        sys.exit(f"recsite demo: {failure}")
+    except FAILURES as failure:
+        sys.exit(f"recsite demo: {str(failure).strip()}")
 
 
 def _end(*_: object) -> None:
@@ -73,14 +85,16 @@ def _served(home: Path, port: int) -> Iterator[list[processes.Child]]:
 
 def _commands(port: int) -> dict[str, list[str]]:
     python = sys.executable
-    celery = [python, "-m", "celery", "-A", "recsite.celery"]
+    celery = [python, "-m", "celery", "-A", "recsite.worker"]
+    # Workers need not hear of each other, and pgmq has no topics for what they would say.
+    alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return {
         "web": [
             python, "-m", "granian", "--interface", "wsgi", "recsite.wsgi:application",
             "--host", processes.HOST, "--port", str(port), "--workers", "2",
             "--blocking-threads", "2", "--no-ws",
         ],
-        "worker": [*celery, "worker", "-c", "2", "-Q", "fold,embed", "--loglevel", "INFO"],
+        "worker": [*celery, "worker", "-c", "2", "-Q", "fold,embed", *alone, "--loglevel", "INFO"],
         "beat": [*celery, "beat", "--loglevel", "INFO"],
     }  # fmt: skip
 

@@ -22,7 +22,7 @@ def run(inside: Connection) -> None:
     # With rec in front, tables without a schema are rec's; public stays, for pgvector's types.
     inside.execute(text("SET LOCAL search_path = rec, public"))
     inside.dialect.default_schema_name = "rec"
-    found = set(inside.scalars(text(TABLES_OF_REC)))
+    found: set[str] = set(inside.scalars(text(TABLES_OF_REC)))
 
     def is_ours(name: str | None, kind: str, _parents: object) -> bool:
         """Django's tables are Django's; the months of the log are made by make_month."""

@@ -19,7 +19,8 @@ def _broker() -> dict[str, Any]:
     if settings.CELERY_BROKER_URL:
         return {"broker_url": settings.CELERY_BROKER_URL}
     return {
-        "broker_url": "pgmq://",
+        # The host is not used: conn_string says where.
+        "broker_url": "pgmq://localhost",
         "broker_transport_options": {
             "conn_string": settings.BROKER_CONNINFO,
             "init_extension": False,

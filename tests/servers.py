@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -68,10 +69,11 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def web(home: Path) -> Iterator[tuple[Child, int]]:
+def web(home: Path, *, broker: str = "") -> Iterator[tuple[Child, int]]:
     """Granian with one worker process, and the port on which it answers."""
     port = _free_port()
-    with _running("web", _web(port), home) as child:
+    settings = environment(home) | {"CELERY_BROKER_URL": broker}
+    with _running("web", _web(port), home, settings, processes.PATIENCE) as child:
         processes.wait_for(f"http://{HOST}:{port}/healthz", [child])
         yield child, port
 
@@ -79,7 +81,8 @@ def web(home: Path) -> Iterator[tuple[Child, int]]:
 @contextlib.contextmanager
 def worker(home: Path, *, pool: int = 2) -> Iterator[Child]:
     """A Celery worker that listens; nothing asks it to work but commits, for no beat runs."""
-    with _running("worker", _worker(pool), home) as child:
+    # It is ended at once, for an idle worker takes seven seconds over its farewell.
+    with _running("worker", _worker(pool), home, environment(home), 0) as child:
         eventually(lambda: "ready." in child.log.read_text() or child.process.poll() is not None)
         assert child.process.poll() is None, child.log.read_text()
         yield child
@@ -100,13 +103,16 @@ def _worker(pool: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def _running(name: str, command: list[str], home: Path) -> Iterator[Child]:
-    child = processes.start(name, command, log=home / f"{name}.log", environment=environment(home))
+def _running(
+    name: str, command: list[str], home: Path, settings: dict[str, str], patience: float
+) -> Iterator[Child]:
+    child = processes.start(name, command, log=home / f"{name}.log", environment=settings)
     try:
         yield child
     finally:
-        # At once: an idle worker takes seven seconds over its farewell.
-        processes.stop([child], patience=0)
+        processes.stop([child], patience=patience)
+        # pytest shows it where the test failed.
+        print(f"── {name}\n{child.log.read_text(errors='replace')[-4_000:]}")
 
 
 def _free_port() -> int:
@@ -188,22 +194,20 @@ class Answer(NamedTuple):
 
 @dataclass
 class Shop:
-    """A shop's page and server: both keys, and one connection that stays open."""
+    """A shop's page and server: both keys, and each call on a connection of its own."""
 
     port: int
     public: str = field(default_factory=lambda: keys.create("page", "publishable"))
     secret: str = field(default_factory=lambda: keys.create("server", "secret"))
 
-    def __post_init__(self) -> None:
-        self.http = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)
-
     def call(self, method: str, path: str, body: Any = None, *, key: str) -> Answer:
         """One request; any status."""
         sent = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        self.http.request(method, path, sent, headers)
-        got = self.http.getresponse()
-        text = got.read()
+        with closing(http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)) as line:
+            line.request(method, path, sent, headers)
+            got = line.getresponse()
+            text = got.read()
         return Answer(got.status, json.loads(text) if text else None)
 
     def stock(self, *items: dict[str, Any]) -> None:
@@ -215,14 +219,14 @@ class Shop:
         """Patch an item with the secret key."""
         assert self.call("PATCH", f"/v1/items/{item_id}", fields, key=self.secret).status == 200
 
-    def tell(self, *events: dict[str, Any]) -> str:
-        """Report events with the publishable key; all are new. Returns the position."""
-        answer = self.call("POST", "/v1/events", list(events), key=self.public)
-        assert answer.status == 202, answer
-        assert answer.body | {"position": ""} == {
-            "accepted": len(events), "duplicates": 0, "rejected": [], "position": "",
-        }  # fmt: skip
-        return str(answer.body["position"])
+    def tell(self, *events: dict[str, Any]) -> None:
+        """Report events with the publishable key, each when it happens; all are new."""
+        for event in events:
+            answer = self.call("POST", "/v1/events", event, key=self.public)
+            assert answer.status == 202, answer
+            assert answer.body | {"position": ""} == {
+                "accepted": 1, "duplicates": 0, "rejected": [], "position": "",
+            }  # fmt: skip
 
     def ask(self, scenario: str, **given: Any) -> dict[str, Any]:
         """A list, with the publishable key."""
@@ -237,8 +241,7 @@ class Shop:
         return ids(self.ask(scenario, **given))
 
     def leave(self) -> None:
-        """Close the connection and forget both keys."""
-        self.http.close()
+        """Forget both keys."""
         ApiKey.objects.filter(digest__in=map(keys.digest, (self.public, self.secret))).delete()
 
 
@@ -255,13 +258,9 @@ def reasons(answer: dict[str, Any], item_id: str) -> list[dict[str, str]]:
 
 @contextlib.contextmanager
 def serving(home: Path) -> Iterator[int]:
-    """Web and worker; the port of the web. What they said is printed at the end."""
-    try:
-        with web(home) as (_, port), worker(home):
-            yield port
-            settle()
-    finally:
-        show_logs(home)
+    """Web and worker; the port of the web."""
+    with web(home) as (_, port), worker(home):
+        yield port
 
 
 @contextlib.contextmanager
@@ -281,9 +280,3 @@ def settle() -> None:
     with cursor() as hot:
         hot.execute("UPDATE wakeup SET asked = true")
     eventually(busy, lambda count: count == 0)
-
-
-def show_logs(home: Path) -> None:
-    """Print what the processes said; pytest shows it where the test failed."""
-    for log in sorted(home.glob("*.log")):
-        print(f"── {log.name}\n{log.read_text(errors='replace')[-4_000:]}")

@@ -38,8 +38,8 @@ def test_settings_without_rules() -> None:
     home = Scenario.objects.get(name="home")
     assert wishes("home", NOW) == (
         ScenarioSettings(
-            id=home.pk, name="home", recipe="personal", viewed=1.0, bought=0.3, led=1.0,
-            content=0.15, popular=0.05, trending=0.05, again=0.3, exclude_seen="none",
+            id=home.pk, name="home", recipe="personal", viewed=1.0, bought=0.3, led=0.1,
+            content=0.1, popular=0.05, trending=0.05, again=2.0, exclude_seen="none",
             diversity=0.2, count=10,
         ),
         (),

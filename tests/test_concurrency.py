@@ -31,7 +31,7 @@ from tests.servers import ROOT, environment
 pytestmark = pytest.mark.usefixtures("committed")
 
 WRITERS: Final = 6
-ROUNDS: Final = 25
+ROUNDS: Final = 50
 PATIENCE: Final = 60.0
 KINDS: Final = (Kind.VIEW_ITEM, Kind.ADD_TO_CART, Kind.PURCHASE, Kind.REFUND, Kind.DISMISS)
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from sqlalchemy import (
     ARRAY,
+    DDL,
     BigInteger,
     Column,
     Connection,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     Table,
+    event,
     text,
 )
 
@@ -82,6 +84,16 @@ neighbours = Table(
     Column("weights", ARRAY(BigInteger), nullable=False),
 )
 """The 50 heaviest pairs of an item in a channel, heaviest first: what serving reads."""
+
+# As the migration has it, for the tables of a rebuild: whole arrays are read, twenty at a
+# request, and must be neither compressed nor out of line.
+event.listen(
+    neighbours,
+    "after_create",
+    DDL(  # type: ignore[no-untyped-call]
+        "ALTER TABLE neighbours ALTER items SET STORAGE PLAIN, ALTER weights SET STORAGE PLAIN"
+    ),
+)
 
 TABLES: Final = (covisit, item_count, neighbours)
 

@@ -23,6 +23,9 @@ HALF_LIFE: Final = 30.0
 TREND_HALF_LIFE: Final = 3.0
 """Days."""
 
+LEAST: Final = -1_000
+"""The least power of two that is taken: Postgres raises where 2^x would be too small a float."""
+
 EVERYTHING: Final = 0
 """The category that stands for the whole shop."""
 
@@ -83,12 +86,13 @@ EVERY_ITEM: Final = "SELECT DISTINCT item FROM popularity_day"
 # log(2, x) exists for numerics only, and takes a hundred times longer than ln.
 _LOG_SUM: Final = """
 round({unit} * (max(day) / {half_life}::float8 + ln(nullif(greatest(
-    sum(weight / {unit}::float8 * power(2::float8, (day - newest) / {half_life}::float8) ORDER BY day),
+    sum(weight / {unit}::float8
+        * power(2::float8, greatest((day - newest) / {half_life}::float8, {least})) ORDER BY day),
     0), 0)) / ln(2::float8)))::bigint
 """
 _SCORES: Final = f"""
-SELECT item, {_LOG_SUM.format(half_life=HALF_LIFE, unit=UNIT)} AS score,
-       coalesce({_LOG_SUM.format(half_life=TREND_HALF_LIFE, unit=UNIT)}, 0) AS trend
+SELECT item, {_LOG_SUM.format(half_life=HALF_LIFE, unit=UNIT, least=LEAST)} AS score,
+       coalesce({_LOG_SUM.format(half_life=TREND_HALF_LIFE, unit=UNIT, least=LEAST)}, 0) AS trend
 FROM (SELECT item, day, weight, max(day) OVER (PARTITION BY item) AS newest
       FROM popularity_day JOIN touched USING (item)) AS days
 GROUP BY item
@@ -132,13 +136,14 @@ def fill(connection: Connection) -> None:
 # The heads of two index ranges: what sells, and what has begun to. Scores are logarithms
 # with another half life each, so they come back as shares of the head's.
 _HEAD: Final = """
-SELECT {source} AS source, item, power(2::float8, (height - max(height) OVER ()) / {unit}::float8) AS share,
+SELECT {source} AS source, item,
+       power(2::float8, greatest((height - max(height) OVER ()) / {unit}::float8, {least})) AS share,
        NULL::int AS because
 FROM (SELECT item, {column} AS height FROM popularity WHERE category = %(category)s
       ORDER BY {column} DESC LIMIT %(pool)s) AS head
 """
 SOURCE: Final = f"""
-({_HEAD.format(source=POPULAR, column="score", unit=UNIT)})
+({_HEAD.format(source=POPULAR, column="score", unit=UNIT, least=LEAST)})
 UNION ALL
-({_HEAD.format(source=TRENDING, column="trend", unit=UNIT)})
+({_HEAD.format(source=TRENDING, column="trend", unit=UNIT, least=LEAST)})
 """

@@ -1,0 +1,200 @@
+"""The bench: its arithmetic, and that every measurement runs; never how fast anything is."""
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from django.db import connection
+
+from bench import __main__ as bench
+from bench import fresh, ground, log, stack
+from bench.figures import Figure, at_least, at_most, number, percentile, table
+from bench.fresh import Sent, Snapshot, Watch
+from bench.sizes import SMOKE
+from bench.traffic import Client, Refused, Shop, happenings
+from tests.given import advance, ask, given, item, minute, view
+
+LINES = 600
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """Thirty shoppers and forty items: a history as the demo writes it."""
+    draw = random.Random(7)
+    rows = [
+        {
+            "event": "purchase",
+            "occurred_at": minute(n),
+            "user_id": str(draw.randrange(30)),
+            "item_id": f"i{draw.randrange(40)}",
+            "quantity": 1,
+            "price": 2.5,
+            "order_id": str(n // 5),
+        }
+        for n in range(LINES)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "events.parquet")
+    return Shop.read(tmp_path)
+
+
+@pytest.fixture
+def stocked(committed: None, shop: Shop) -> Iterator[Shop]:
+    """The shop's history in the log and folded, its items in the catalogue."""
+    for number_ in range(40):
+        item(f"i{number_}", title=f"Thing {number_}")
+    ground.hush()
+    given(*(view(user, item_, at=n) for n, (user, item_) in enumerate(_bought(shop))))
+    advance()
+    yield shop
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM recsite_apikey WHERE label = 'bench'")
+
+
+def _bought(shop: Shop) -> list[tuple[str, str]]:
+    rows = pq.read_table(shop.history).to_pylist()
+    return [(row["user_id"], row["item_id"]) for row in rows]
+
+
+class TestFigures:
+    def test_a_percentile_is_one_of_the_values(self) -> None:
+        values = [float(n) for n in range(100, 0, -1)]
+
+        assert [percentile(values, share) for share in (0.5, 0.99, 1)] == [50, 99, 100]
+        assert percentile([3.0], 0.5) == 3
+
+    @pytest.mark.parametrize(
+        ("value", "written"),
+        [(0.0046, "0.0046"), (0.1234, "0.12"), (8, "8"), (9.876, "9.88"), (98.76, "98.8"),
+         (1234.5, "1,234")],
+    )  # fmt: skip
+    def test_numbers_keep_the_digits_that_mean_something(self, value: float, written: str) -> None:
+        assert number(value) == written
+
+    def test_a_promise_is_judged_on_the_value_before_rounding(self) -> None:
+        assert at_most(4).is_met(4)
+        assert not at_most(4).is_met(4.0001)
+        assert at_least(400).is_met(400)
+        assert not at_least(400).is_met(399.9)
+
+    def test_the_table(self) -> None:
+        figures = [
+            Figure("slow", 4.5, "ms", at_most(4), 9.0, "no-op"),
+            Figure("fast enough", 400, "/s", at_least(400)),
+            Figure("merely known", 12, "MB"),
+        ]
+
+        assert table([("Lists", figures)]).splitlines() == [
+            "                measured  promised          ratio",
+            "",
+            "Lists",
+            "  slow          4.50 ms   ≤ 4       MISSED  9 × no-op",
+            "  fast enough   400 /s    ≥ 400     met",
+            "  merely known  12 MB",
+        ]
+
+
+class TestTraffic:
+    def test_the_same_seed_is_the_same_shoppers(self, shop: Shop) -> None:
+        def drawn(seed: int) -> list[dict[str, Any]]:
+            events = happenings(shop, seed, since=minute(0), gap=timedelta(seconds=1))
+            return list(islice(events, 50))
+
+        assert drawn(1) == drawn(1) != drawn(2)
+        assert [event["occurred_at"] for event in drawn(1)[:2]] == [
+            minute(0).isoformat(), minute(1 / 60).isoformat()
+        ]  # fmt: skip
+
+
+class TestFreshness:
+    @pytest.mark.parametrize(("xid", "seen"), [(9, True), (10, False), (11, True), (12, False)])
+    def test_a_snapshot_has_seen_what_was_committed(self, xid: int, seen: bool) -> None:
+        assert Snapshot.read("10:12:10").has_seen(xid) is seen
+
+    def test_a_lag_ends_with_the_first_look_that_found_it(self) -> None:
+        watch = Watch()
+        watch.times["covisit"] = [1.0, 2.0, 3.5]
+        watch.snapshots["covisit"] = [Snapshot.read(s) for s in ("5:5:", "6:8:6", "9:9:")]
+
+        assert watch.lag("covisit", Sent(1.5, 7)) == 0.5
+        assert watch.lag("covisit", Sent(1.5, 6)) == 2.0
+
+    def test_without_a_worker_it_gives_up_with_a_sentence(
+        self, committed: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fresh, "PATIENCE", 0.1)
+
+        with pytest.raises(fresh.NeverFresh, match="no worker folded transaction 7 in"):
+            fresh._look_until_seen(Watch(), 7)
+
+
+class TestGround:
+    def test_a_run_is_on_a_copy(self, stocked: Shop) -> None:
+        before = connection.settings_dict["NAME"]
+
+        with ground.copied():
+            assert ask("SELECT current_database()") == [(ground.COPY,)]
+            given(view("u", "i1", at=LINES))
+            assert ask("SELECT count(*) FROM event WHERE kind = 1") == [(LINES + 1,)]
+
+        assert connection.settings_dict["NAME"] == before
+        assert ask("SELECT count(*) FROM event WHERE kind = 1") == [(LINES,)]
+        assert ask("SELECT count(*) FROM pg_database WHERE datname = %s", ground.COPY) == [(0,)]
+
+    def test_a_second_bench_in_the_same_folder_is_refused(self, tmp_path: Path) -> None:
+        with ground.alone(tmp_path / "home"), pytest.raises(ground.InUse, match="already runs"):
+            with ground.alone(tmp_path / "home"):
+                pass
+
+
+def test_every_measurement_of_a_shop_runs(stocked: Shop, tmp_path: Path) -> None:
+    sections = dict(bench.measure(stocked, SMOKE, tmp_path))
+
+    assert {title: len(figures) > 0 for title, figures in sections.items()} == dict.fromkeys(
+        ["Lists", "Freshness at 50 events/s", "Folds", "Memory"], True
+    )
+    every = {figure.name: figure.value for figures in sections.values() for figure in figures}
+    assert [name for name, value in every.items() if value <= 0] == []
+    assert every["next list of that shopper names the click"] == 100
+
+
+def test_an_import_is_measured_on_empty_tables(committed: None, shop: Shop, tmp_path: Path) -> None:
+    with ground.empty():
+        figures = log.measure_append(shop, SMOKE, tmp_path)
+        assert ask("SELECT count(*) FROM event") == [(LINES,)]
+
+    assert [(figure.unit, figure.value > 0) for figure in figures] == [("rows/s", True)] * 2
+    assert ask("SELECT count(*) FROM event") == [(0,)]
+
+
+class TestClient:
+    @pytest.fixture
+    def connect(self, committed: None, tmp_path: Path) -> Iterator[Callable[[str], Client]]:
+        with stack.web(tmp_path) as (_, port):
+            yield partial(Client, port)
+
+    def test_what_is_not_a_success_ends_the_bench(self, connect: Callable[[str], Client]) -> None:
+        with connect("pk_unknown") as client:
+            with pytest.raises(Refused, match=r"(?s)the stack answered HTTP/1.1 401 .*wrong_key"):
+                client.get("/v1/noop")
+
+    def test_one_connection_serves_many_calls(
+        self, connect: Callable[[str], Client], stocked: Shop
+    ) -> None:
+        from recsite import keys
+
+        with connect(keys.create("bench", "publishable")) as client:
+            assert [orjson.loads(client.get("/v1/noop")) for _ in range(3)] == [{"ok": True}] * 3
+            posted = client.post(
+                "/v1/events",
+                {"event": "view_item", "user_id": "u", "item_id": "i1",
+                 "occurred_at": datetime.now(UTC).isoformat()},
+            )  # fmt: skip
+            assert orjson.loads(posted)["accepted"] == 1

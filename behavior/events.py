@@ -267,7 +267,10 @@ def _name(value: object, field: str) -> str | None:
 
 
 def _digits(value: object) -> object:
-    """A whole number as its digits; anything else, and what Python will not write, as it is."""
+    """A whole number as its digits (5.0, as files write 5 beside empty cells, is 5); anything
+    else, and what Python will not write, as it is."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < MOST_DIGITS:
         return str(value)
     return value

@@ -7,7 +7,7 @@ They move in the transaction that appends the event, so the next request sees th
 
 from typing import Final
 
-from sqlalchemy import ARRAY, Column, Connection, Integer, SmallInteger, Table, Uuid, text
+from sqlalchemy import ARRAY, Column, Connection, Index, Integer, SmallInteger, Table, Uuid, text
 
 from behavior.events import Kind
 from recsite.db import METADATA
@@ -46,6 +46,8 @@ user_item = Table(
     Column("kinds", Integer, nullable=False),
     Column("last", Uuid, nullable=False),
     Column("bought", ARRAY(Integer)),
+    # Few of a shopper's items are habits; buying again reads only those (recommend.again).
+    Index("user_item_habit_idx", "subject", postgresql_where=text("bought[2] IS NOT NULL")),
 )
 """kinds: a bit for each Kind seen; last: the newest event; bought: hours since 1970, newest first."""
 

@@ -1,8 +1,8 @@
 """Traffic: a client that costs next to nothing, and shoppers who behave alike in every run.
 
 The client shares two cores with what it measures, so it sends bytes made beforehand and reads
-no more of an answer than its length: about 30 µs a call. The shoppers are drawn by seed: households of
-the demo who view, put in carts and buy what its history says is popular.
+no more of an answer than its length. The shoppers are drawn by seed: households of the demo
+who view, put in carts and buy what its history says is popular.
 """
 
 import random

@@ -105,13 +105,15 @@ GATHER_PERSONAL: Final = GATHER.format(seeds=PERSONAL)
 GATHER_GIVEN: Final = GATHER.format(seeds=GIVEN)
 
 # Items that the merchant pinned, where they may be shown.
-PINNED: Final = """
+PINNED: Final = f"""
 SELECT catalog_item.id, item_id, 0.0::float8, ARRAY[]::int[], ARRAY[]::float8[], ARRAY[]::int[],
        lineage, brand, passage, attributes::text
 FROM catalog_item
 LEFT JOIN catalog_category ON catalog_category.id = catalog_item.category_id
 LEFT JOIN item_passage ON item_passage.item = catalog_item.id
-WHERE catalog_item.id = ANY (%s::int[]) AND available AND (stock IS NULL OR stock > 0)
+WHERE catalog_item.id = ANY (%(pins)s::int[]) AND available AND (stock IS NULL OR stock > 0)
+  AND catalog_item.id <> ALL (%(left_out)s::int[])
+  AND (%(category)s::int = {popularity.EVERYTHING} OR %(category)s = ANY (lineage))
 """
 
 
@@ -140,10 +142,11 @@ def gather(wanted: Wanted) -> list[Candidate]:
         return [_candidate(row) for row in hot.fetchall()]
 
 
-def pinned(items: Sequence[int]) -> dict[int, Candidate]:
-    """Those of the items that may be shown."""
+def pinned(items: Sequence[int], wanted: Wanted) -> dict[int, Candidate]:
+    """Those of the items that may be shown in this list. A pin outweighs `seen`."""
+    given = {"pins": list(items), "left_out": list(wanted.seeds or ()), "category": wanted.category}
     with cursor() as hot:
-        hot.execute(PINNED, [list(items)], prepare=True)
+        hot.execute(PINNED, given, prepare=True)
         return {row[0]: _candidate(row) for row in hot.fetchall()}
 
 

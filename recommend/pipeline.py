@@ -6,7 +6,7 @@ short, and a reason for each item. It never looks at the clock but for `now`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,6 +23,10 @@ from recsite.db import cursor
 POOL_PER_ITEM: Final = 5
 LEAST_POOL: Final = 60
 """Candidates gathered for a list: enough for rules and diversity to choose from."""
+
+DEEP_POOL: Final = 2_000
+"""Candidates of a second look, where the first falls short because so many of the best are
+sold out, seen or hidden."""
 
 SEEN: Final = {"none": 0, "purchased": 1 << Kind.PURCHASE, "interacted": -1}
 """exclude_seen as a mask over user_item.kinds."""
@@ -82,10 +86,12 @@ def compose(ask: Ask, now: datetime) -> Composed:
         weights=[getattr(settings, name) for name in NAMES],
         category=_category(ask.category),
         seen=SEEN[ask.exclude_seen or settings.exclude_seen],
-        pool=max(LEAST_POOL, POOL_PER_ITEM * count),
+        pool=_pool(count),
         attributes=any(rule.attribute for rule in rows),
     )
-    chosen, acted = _choose(candidates.gather(wanted), rows, settings, count)
+    chosen, acted = _choose(wanted, rows, settings, count)
+    if len(chosen) < count:
+        chosen, acted = _choose(replace(wanted, pool=DEEP_POOL), rows, settings, count)
     shown = _shown(chosen, ask.shopper, acted["pinned"])
     return Composed(ask, shown, count - len(shown), position, unknown, acted)
 
@@ -114,15 +120,20 @@ def _wishes(name: str, now: datetime) -> tuple[ScenarioSettings, tuple[RuleRow, 
 
 
 def _choose(
-    pool: Sequence[Candidate], rows: Sequence[RuleRow], settings: ScenarioSettings, count: int
+    wanted: Wanted, rows: Sequence[RuleRow], settings: ScenarioSettings, count: int
 ) -> tuple[list[Candidate], dict[str, Any]]:
     """Rules weigh, re-ranking orders, pins take their slots, the list is cut."""
-    weighed = rules.weigh(pool, rows)
-    ordered = rerank.diversify(weighed.candidates, count, diversity=settings.diversity)
+    weighed = rules.weigh(candidates.gather(wanted), rows)
+    best = weighed.candidates[: _pool(count)]
+    ordered = rerank.diversify(best, count, diversity=settings.diversity)
     pins = [rule.item for rule in rows if rule.action == "pin" and rule.item is not None]
-    live = candidates.pinned(pins) if pins else {}
+    live = candidates.pinned(pins, wanted) if pins else {}
     placed, pinned = rules.pin(ordered, rows, live)
     return placed[:count], {"hidden": weighed.hidden, "moved": weighed.moved, "pinned": pinned}
+
+
+def _pool(count: int) -> int:
+    return max(LEAST_POOL, POOL_PER_ITEM * count)
 
 
 # Ids of the request that the shop or the log has named.

@@ -66,7 +66,7 @@ def is_about(rule: RuleRow, candidate: Candidate) -> bool:
 
 def _has(candidate: Candidate, attribute: str, value: str | None) -> bool:
     """An attribute may be a list (sizes, tags): one of its values is enough."""
-    own = candidate.attributes.get(attribute)
+    own = candidate.attributes.get(attribute, [])
     return any(_written(v) == value for v in (own if isinstance(own, list) else [own]))
 
 

@@ -235,6 +235,14 @@ def test_only_the_fifty_heaviest_are_kept_and_a_heavier_one_pushes_the_lightest_
     assert list(neighbours("hub", "viewed")) == [f"i{NEIGHBOURS + 2}", *first_heard[:-1]]
 
 
+def test_an_equal_one_that_was_heard_of_earlier_pushes_the_last_of_the_fifty_out() -> None:
+    given(view("nobody", "early"))
+    after(*(hub(1, f"i{n:02}", f"u{n}") for n in range(NEIGHBOURS)))
+    after(hub(1, "early", "again"))
+    kept = [f"i{n:02}" for n in range(NEIGHBOURS - 1)]
+    assert list(neighbours("hub", "viewed")) == ["early", *kept]
+
+
 def test_one_that_was_outside_the_fifty_comes_in_where_one_inside_shrinks() -> None:
     crowd = [hub(1, f"i{n:02}", f"u{n}") for n in range(NEIGHBOURS + 1)]
     after(*crowd)

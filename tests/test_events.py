@@ -249,6 +249,12 @@ def test_an_id_is_any_text_of_1_to_128_characters_or_a_whole_number(value: objec
     )
 
 
+def test_an_id_that_a_file_wrote_as_5_0_is_5_as_in_the_catalogue() -> None:
+    event = accepted(VIEW | {"user_id": 5.0, "item_id": -0.0, "event_id": 1e15})
+    assert (event.subject, event.lines, event.key) == ("user:5", (Line("0"),), "1000000000000000")
+    assert code(item_id=2.0**53) == "bad_item_id"
+
+
 def test_a_known_user_wins_over_an_anonymous_one() -> None:
     assert accepted(VIEW | {"anonymous_id": "x"}).subject == "user:ann"
     assert accepted(VIEW | {"user_id": None, "anonymous_id": "x"}).subject == "anonymous:x"

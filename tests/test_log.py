@@ -152,6 +152,38 @@ def test_a_batch_that_is_staged_appends_the_same_facts_as_single_events() -> Non
     assert differing() == []
 
 
+AWKWARD = (
+    "\\",
+    "\\N",
+    "\\.",
+    "a\tb",
+    "a\nb",
+    "a\r\nb",
+    "\\t",
+    " ",
+    "é漢👩",
+    "'",
+    '"',
+    "{a,b}",
+    "NULL",
+)
+
+
+def test_a_staged_batch_keeps_every_character_as_single_events_do() -> None:
+    odd = [
+        did(Kind.RATE, text, text, at=n, key=text)._replace(detail={"query": text})
+        for n, text in enumerate(AWKWARD)
+    ]
+    filling = [view("x", "x", at=n, key=f"k{n}") for n in range(log.BULK)]
+    given([*odd, *filling])
+    assert outcome(*odd) == [(0, 1)] * len(odd)
+    assert ask(
+        "SELECT s.key, i.key, detail->>'query' FROM event JOIN subject_key s USING (subject)"
+        " JOIN item_key i USING (item) WHERE kind = %s ORDER BY id",
+        Kind.RATE.value,
+    ) == [(f"user:{text}" if ":" not in text else text, text, text) for text in AWKWARD]
+
+
 @pytest.fixture
 def client() -> Iterator[Client]:
     """A caller with a secret key, which is gone afterwards."""

@@ -299,6 +299,13 @@ def _create_tables() -> None:
         sa.Column("bought", sa.ARRAY(sa.Integer()), nullable=True),
         sa.PrimaryKeyConstraint("subject", "item", name=op.f("user_item_pkey")),
     )
+    op.create_index(
+        "user_item_habit_idx",
+        "user_item",
+        ["subject"],
+        unique=False,
+        postgresql_where=sa.text("bought[2] IS NOT NULL"),
+    )
     op.create_table(
         "user_state",
         sa.Column("subject", sa.Integer(), autoincrement=False, nullable=False),

@@ -264,12 +264,14 @@ _GROWN_AND_KEPT: Final = """(
     SELECT item, neighbour, channel, weight FROM grown UNION ALL
     SELECT item, neighbour, channel, weight FROM kept)"""
 RANK_GROWN: Final = f"""
-WITH grown AS MATERIALIZED (
-    SELECT item, channel, neighbour, weight
-    FROM changed_pair AS changed LEFT JOIN neighbours AS known USING (item, channel)
-    WHERE (known.weights[{NEIGHBOURS}] IS NULL OR weight >= known.weights[{NEIGHBOURS}])
-      AND NOT EXISTS (SELECT FROM changed_pair AS s WHERE s.shrunk AND s.item = changed.item
-                                                     AND s.channel = changed.channel)
+WITH touched AS MATERIALIZED (
+    -- A look-up each: joined, the planner would read every row of neighbours.
+    SELECT item, channel, (SELECT weights[{NEIGHBOURS}] FROM neighbours AS known
+                           WHERE known.item = pair.item AND known.channel = pair.channel) AS fiftieth
+    FROM changed_pair AS pair GROUP BY item, channel HAVING NOT bool_or(shrunk)
+), grown AS MATERIALIZED (
+    SELECT item, channel, neighbour, weight FROM changed_pair JOIN touched USING (item, channel)
+    WHERE weight >= coalesce(fiftieth, 0)
 ), kept AS (
     SELECT known.item, known.channel, kept.neighbour, kept.weight
     FROM (SELECT DISTINCT item, channel FROM grown) AS touched
@@ -328,8 +330,10 @@ def fill(connection: Connection) -> None:
 
 
 # The seeds with their weight over n_i^a, once for both ways in which an item is famous.
+# `voice` is the seed's rank above its id: the greatest voice names the heaviest seed.
 HEARD: Final = f"""
-SELECT item, weight * power(greatest(seen, {UNIT})::float8, -{SEED_POWER}::float8) AS seen,
+SELECT item, (row_number() OVER (ORDER BY weight, item) << 32) + item AS voice,
+       weight * power(greatest(seen, {UNIT})::float8, -{SEED_POWER}::float8) AS seen,
        weight * power(greatest(bought, {UNIT})::float8, -{SEED_POWER}::float8) AS bought
 FROM seed JOIN item_count USING (item)
 """
@@ -337,7 +341,8 @@ FROM seed JOIN item_count USING (item)
 # What the seeds' neighbours propose in one channel. Each seed's fifty arrive in one array, so
 # thirty seeds are thirty index look-ups; n_j^b costs a look-up per proposal, hence only for
 # those that could still come out on top. The casts matter: power() of numerics is a hundred
-# times slower. `because` rides in the aggregate, for ordering one costs more than the sum.
+# times slower. `because` is the heaviest seed that proposes the item: to weigh what each seed gave
+# would cost more than the sum itself.
 _CHANNEL: Final = """(
 SELECT {channel} AS source, item, score / max(score) OVER () AS share, because
 FROM (
@@ -345,7 +350,7 @@ FROM (
            weight * power(greatest({theirs}, {unit})::float8, -{power}::float8) AS score
     FROM (
         SELECT proposed.item, sum(heard.{own} * proposed.weight) AS weight,
-               (max(ARRAY[heard.{own} * proposed.weight, heard.item]))[2]::int AS because
+               (max(heard.voice) & 4294967295)::int AS because
         FROM heard
         JOIN neighbours AS known ON known.item = heard.item AND known.channel = {channel},
         LATERAL unnest(known.items, known.weights) AS proposed(item, weight)

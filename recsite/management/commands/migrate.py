@@ -4,11 +4,12 @@ from typing import Any
 
 from django.core.management.commands.migrate import Command as DjangoMigrate
 
+from behavior.tasks import make_months
 from recsite import schema
 
 
 class Command(DjangoMigrate):
-    """Django's migrations, then Alembic's, then the task queue's tables."""
+    """Django's migrations, then Alembic's, the task queue's tables, and this month's partition."""
 
     help = "Apply Django's migrations (schema public) and Alembic's (schema rec)."
 
@@ -18,3 +19,5 @@ class Command(DjangoMigrate):
             return
         schema.upgrade()
         schema.install_queue()
+        # Before the first fact: a month whose rows lie in the late partition stays there.
+        make_months()

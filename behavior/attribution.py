@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Column, Connection, Index, Integer, SmallInteger, Table, Uuid, text
 
-from behavior.log import FRESH, NOTHING
+from behavior.position import FRESH, NOTHING
 from recsite.db import METADATA
 
 NAME: Final = "attribution"

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from behavior import log
-from behavior.events import Event, Rejection, by_content, parse
+from behavior import log, months
+from behavior.envelope import parse
+from behavior.events import Event, Rejection, by_content
 
 BATCH: Final = 50_000
 """Rows a transaction: large enough that its own cost vanishes, small enough for memory."""
@@ -84,5 +85,5 @@ def _of_file(row: dict[str, Any], now: datetime) -> Event | Rejection:
 
 def _append(events: list[Event]) -> log.Appended:
     with transaction.atomic():
-        log.make_months(sorted({(e.occurred_at.year, e.occurred_at.month) for e in events}))
+        months.make(sorted({(e.occurred_at.year, e.occurred_at.month) for e in events}))
         return log.append(events)

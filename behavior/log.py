@@ -20,7 +20,6 @@ from django.db import transaction
 from sqlalchemy import (
     Column,
     Computed,
-    Connection,
     DateTime,
     Identity,
     Index,
@@ -35,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import UserDefinedType
 
-from behavior import user_state, wake
+from behavior import position, user_state, wake
 from behavior.events import Event
 from recsite.db import METADATA, cursor
 
@@ -179,7 +178,7 @@ def append(events: Sequence[Event]) -> Appended:
     dated = _with_first_times(events)
     rows = [row for event in dated for row in _rows(event)]
     if not rows:
-        return Appended(0, 0, position())
+        return Appended(0, 0, position.end())
     intern_subjects({row[4] for row in rows if row[4] is not None})
     intern_items({row[5] for row in rows if row[5] is not None})
     with cursor() as hot:
@@ -206,14 +205,6 @@ def intern_items(keys: Iterable[str]) -> dict[str, int]:
     with cursor() as hot:
         hot.execute("SELECT key, item FROM item_key WHERE key = ANY(%s)", [names], prepare=True)
         return dict(hot.fetchall())
-
-
-def position() -> str:
-    """The log's end as this transaction sees it: every fact below it is visible."""
-    with cursor() as hot:
-        hot.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text", prepare=True)
-        (xid,) = hot.fetchone() or ("",)
-        return str(xid)
 
 
 def _intern(table: str, keys: list[str]) -> None:
@@ -271,51 +262,3 @@ def _copied(row: tuple[Any, ...]) -> str:
     when, *rest = row
     cells = ("\\N" if cell is None else str(cell).translate(ESCAPED) for cell in rest)
     return f"{when.isoformat()}\t{TAB.join(cells)}\n"
-
-
-def make_months(months: Iterable[tuple[int, int]]) -> None:
-    """Make the partitions of these months where they are missing.
-
-    An event of a month that has none is kept in the late partition, so this is for speed:
-    beat makes months ahead, an import makes those of its file.
-    """
-    with cursor() as hot:
-        for year, month in months:
-            hot.execute("SELECT make_month(%s, %s)", [year, month])
-
-
-def months_ahead(now: datetime, count: int) -> list[tuple[int, int]]:
-    """The month of `now` and the `count` that follow it."""
-    first = now.year * 12 + now.month - 1
-    return [(n // 12, n % 12 + 1) for n in range(first, first + count + 1)]
-
-
-# Transaction ids of another cluster may lie ahead of this one's: such facts would be new for
-# ever. 3 is the first id there is, in the past of every snapshot.
-ADOPT: Final = """
-UPDATE event SET xid = '3' WHERE NOT pg_visible_in_snapshot(xid, pg_current_snapshot())
-"""
-
-
-def adopt(connection: Connection) -> None:
-    """Make the facts of a restored dump this cluster's own; a no-op everywhere else.
-
-    The one UPDATE of the log: it touches when a fact was written here, never what it says.
-    """
-    connection.execute(text("SET LOCAL rec.erasing = 'on'"))
-    connection.execute(text(ADOPT))
-    connection.execute(text("SET LOCAL rec.erasing = 'off'"))
-
-
-NOTHING: Final = "1:1:"
-"""The snapshot of a reader that has read nothing: no transaction is visible in it."""
-
-# The snapshot difference: what this transaction sees and the reader's last one did not. It
-# cannot skip a fact that committed late, as `id > last` does, and does not wait for an old
-# transaction, as a horizon does. The first condition only lets the index find the few rows.
-FRESH: Final = """
-SELECT id, kind, subject, item, quantity, price, slate, detail
-FROM event
-WHERE xid >= pg_snapshot_xmin(CAST(:since AS pg_snapshot))
-  AND NOT pg_visible_in_snapshot(xid, CAST(:since AS pg_snapshot))
-"""

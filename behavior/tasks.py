@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.db import transaction
 
-from behavior import log
+from behavior import months
 
 MONTHS_AHEAD = 2
 
@@ -14,4 +14,4 @@ MONTHS_AHEAD = 2
 def make_months() -> None:
     """Have the partitions of this month and the next two, long before they are needed."""
     with transaction.atomic():
-        log.make_months(log.months_ahead(datetime.now(UTC), MONTHS_AHEAD))
+        months.make(months.ahead(datetime.now(UTC), MONTHS_AHEAD))

@@ -14,7 +14,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from behavior import log
-from behavior.events import Event, Rejection, parse
+from behavior.envelope import parse
+from behavior.events import Event, Rejection
 from recsite.api import Problem
 from recsite.keys import PublishableKey
 

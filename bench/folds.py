@@ -14,8 +14,9 @@ from typing import Final
 from django.db import transaction
 
 from behavior import log
-from behavior.events import Event, parse
-from behavior.log import FRESH, NOTHING
+from behavior.envelope import parse
+from behavior.events import Event
+from behavior.position import FRESH, NOTHING
 from bench.figures import Figure, at_least, percentile
 from bench.ground import hush
 from bench.sizes import Size

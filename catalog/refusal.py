@@ -1,6 +1,7 @@
 """How the readers of the feed say no: a code for programs and a sentence for people.
 
-Pure. Used inside catalog.feed and catalog.attributes only; outside they return a Rejection.
+Pure. Refused is used inside catalog.feed and catalog.attributes only; outside they return a
+Rejection.
 """
 
 from behavior.events import Rejection

@@ -23,8 +23,8 @@ from sqlalchemy import (
     text,
 )  # fmt: skip
 
-from behavior import log, user_state
-from behavior.log import NOTHING
+from behavior import position, user_state
+from behavior.position import NOTHING
 from recommend.projections import PROJECTIONS, Projection
 from recsite.db import METADATA, cursor, one_snapshot
 
@@ -202,7 +202,7 @@ def _rebuild(one: Projection) -> Advanced:
     began = time.perf_counter()
     with one_snapshot() as inside:
         standing = _standing(one, inside)
-        log.adopt(inside)
+        position.adopt(inside)
         with beside(inside, one.TABLES):
             one.fill(inside)
         for table in one.TABLES:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from behavior import log, slates
+from behavior import position, slates
 from behavior.events import Kind
 from catalog.wishes import RuleRow, ScenarioSettings, wishes
 from recommend import candidates, reasons, rerank, rules
@@ -78,7 +78,7 @@ def compose(ask: Ask, now: datetime) -> Composed:
     """Make the list. Raises Refused for an unknown scenario, item or category."""
     settings, rows = _wishes(ask.scenario, now)
     count = ask.count or settings.count
-    position = log.position()
+    here = position.end()
     seeds, unknown = _seeds(ask, settings)
     wanted = Wanted(
         shopper=ask.shopper,
@@ -93,7 +93,7 @@ def compose(ask: Ask, now: datetime) -> Composed:
     if len(chosen) < count:
         chosen, acted = _choose(replace(wanted, pool=DEEP_POOL), rows, settings, count)
     shown = _shown(chosen, ask.shopper, acted["pinned"])
-    return Composed(ask, shown, count - len(shown), position, unknown, acted)
+    return Composed(ask, shown, count - len(shown), here, unknown, acted)
 
 
 def serve(ask: Ask, now: datetime) -> tuple[str, Composed]:

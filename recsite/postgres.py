@@ -9,7 +9,6 @@ which leaves stops the server. It never decides what is in the database.
 import atexit
 import contextlib
 import fcntl
-import hashlib
 import importlib.util
 import os
 import pwd
@@ -65,14 +64,8 @@ class ClusterError(Exception):
 
 
 def socket_folder(home: Path) -> str:
-    """The libpq `host` of the cluster under `home`.
-
-    A path too long for a socket becomes an abstract socket, which leaves no file behind.
-    """
-    folder = str(home / "run")
-    if len(folder.encode()) <= LONGEST_SOCKET_FOLDER:
-        return folder
-    return "@recsite-" + hashlib.sha256(folder.encode()).hexdigest()[:24]
+    """The libpq `host` of the cluster under `home`: the folder of its Unix socket."""
+    return str(home / "run")
 
 
 def start(home: Path, extra: dict[str, str] | None = None) -> None:
@@ -80,16 +73,21 @@ def start(home: Path, extra: dict[str, str] | None = None) -> None:
 
     Raises ClusterError when the folder cannot be used. Calling it again is a no-op.
     """
-    home.mkdir(parents=True, exist_ok=True)
     if home in _held:
         return
+    home.mkdir(parents=True, exist_ok=True)
     _may_run_here(home)
     with _one_at_a_time(home):
-        _held[home] = _hold(home)
-        _make(home)
-        if not is_running(home):
-            _start(home, SETTINGS | (extra or {}))
-        _create_database(home)
+        lock = _hold(home)
+        try:
+            _make(home)
+            if not is_running(home):
+                _start(home, SETTINGS | (extra or {}))
+            _create_database(home)
+        except BaseException:
+            lock.close()
+            raise
+        _held[home] = lock, os.getpid()
     # Registered last so that it runs first at exit, before connections are torn down.
     atexit.register(stop, home)
 
@@ -119,11 +117,11 @@ def is_running(home: Path) -> bool:
 _held: dict[Path, tuple[IO[str], int]] = {}
 
 
-def _hold(home: Path) -> tuple[IO[str], int]:
+def _hold(home: Path) -> IO[str]:
     """A shared lock that says: in use. The kernel drops it when this process dies, however."""
     lock = open(home / "in-use.lock", "w")  # noqa: SIM115 - held until stop()
     fcntl.flock(lock, fcntl.LOCK_SH)
-    return lock, os.getpid()
+    return lock
 
 
 @contextlib.contextmanager
@@ -204,17 +202,25 @@ def _run(home: Path, program: str, *arguments: str) -> subprocess.CompletedProce
 
 
 def _may_run_here(home: Path) -> None:
-    """As root the server runs as nobody, who must be able to walk to the folder and binaries."""
-    if not _is_root():
-        return
+    """Raise where the server could not work: a path too long for its socket, or, as root, a
+    folder that the user nobody may not enter."""
+    if len(socket_folder(home).encode()) > LONGEST_SOCKET_FOLDER:
+        raise ClusterError(
+            f"The path {home} is too long for a Unix socket. Set RECSITE_HOME to a folder whose "
+            f"path has at most {LONGEST_SOCKET_FOLDER - len('/run')} characters."
+        )
+    for folder in _walked(home) if _is_root() else ():
+        if not folder.stat().st_mode & 0o001:
+            raise ClusterError(
+                f"Postgres must not run as root, and the user {UNPRIVILEGED} may not enter "
+                f"{folder}. Run as an ordinary user, or put the project and RECSITE_HOME "
+                "where every user may read."
+            )
+
+
+def _walked(home: Path) -> Iterator[Path]:
     for place in (home, _binaries()):
-        for folder in (place, *place.parents):
-            if not folder.stat().st_mode & 0o001:
-                raise ClusterError(
-                    f"Postgres must not run as root, and the user {UNPRIVILEGED} may not enter "
-                    f"{folder}. Run as an ordinary user, or put the project and RECSITE_HOME "
-                    "where every user may read."
-                )
+        yield from (place, *place.parents)
 
 
 def _give(path: Path) -> None:

@@ -13,7 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from behavior import log
-from behavior.events import BY_NAME, DETAILS, Event, Kind, Line, Rejection, by_content, parse
+from behavior.envelope import DETAILS, parse
+from behavior.events import BY_NAME, Event, Kind, Line, Rejection, by_content
 from tests.given import START
 
 NOW: Final = START

@@ -14,7 +14,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from behavior import log
+from behavior import log, months, position
 from behavior.events import Event, Kind, Line
 from behavior.history import import_rows
 from recsite import keys
@@ -259,7 +259,7 @@ def at(year: int, month: int, day: int, hour: int = 0) -> float:
 
 def test_an_event_lies_in_the_partition_of_its_month() -> None:
     with transaction.atomic():
-        log.make_months([(2021, 2), (2021, 3)])
+        months.make([(2021, 2), (2021, 3)])
     given(view("ann", "last", at=at(2021, 3, 1) - 0.0001), view("ann", "first", at=at(2021, 3, 1)))
     assert (place_of("last"), place_of("first")) == ("event_2021_02", "event_2021_03")
 
@@ -283,12 +283,12 @@ def test_making_a_month_twice_makes_it_once() -> None:
 
 def test_months_ahead_cross_the_year() -> None:
     moment = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
-    assert log.months_ahead(moment, 2) == [(2026, 11), (2026, 12), (2027, 1)]
+    assert months.ahead(moment, 2) == [(2026, 11), (2026, 12), (2027, 1)]
 
 
 def test_a_shoppers_history_is_one_across_months_and_the_late_partition() -> None:
     with transaction.atomic():
-        log.make_months([(2005, 1)])
+        months.make([(2005, 1)])
     given(view("ann", "a", at=at(2005, 1, 31, 23)), view("ann", "b", at=at(2005, 2, 1, 1)))
     assert (place_of("a"), place_of("b")) == ("event_2005_01", "event_late")
     assert state("ann") == [("view_item", "b"), ("view_item", "a")]
@@ -300,7 +300,7 @@ def test_a_shoppers_history_is_one_across_months_and_the_late_partition() -> Non
 def in_two_partitions() -> None:
     """One event in a month's own partition, one in the late one, and a slate."""
     with transaction.atomic():
-        log.make_months([(2006, 1)])
+        months.make([(2006, 1)])
     given(view("ann", "a", at=at(2006, 1, 1)), view("ann", "b", at=at(2006, 2, 1)))
     serve("a", "b")
     assert (place_of("a"), place_of("b")) == ("event_2006_01", "event_late")
@@ -344,10 +344,10 @@ def test_only_the_erase_path_may_delete_and_only_in_the_transaction_that_says_so
 
 def test_the_position_never_goes_back() -> None:
     with transaction.atomic():
-        start = log.position()
+        start = position.end()
     done = given(view("ann", "a"), view("ann", "b"), [], cart("bob", "a"))
     with transaction.atomic():
-        end = log.position()
+        end = position.end()
     positions = [int(position) for position in (start, *(d.position for d in done), end)]
     assert positions == sorted(positions)
     assert positions[-1] > positions[1] > 0
@@ -430,7 +430,7 @@ def test_a_reader_finds_the_new_rows_through_the_index_of_transactions() -> None
     ((since,),) = ask("SELECT snapshot FROM projection WHERE name = 'covisit'")
     with cursor() as hot:
         hot.execute("ANALYZE event")
-        fresh = log.FRESH.replace(":since", "%(since)s")
+        fresh = position.FRESH.replace(":since", "%(since)s")
         plan = hot.execute("EXPLAIN " + fresh, {"since": since}).fetchall()
     filled = [line.strip() for (line,) in plan if "event_late" in line]
     assert len(filled) == 1

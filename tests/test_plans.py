@@ -13,7 +13,7 @@ import pytest
 from django.db import transaction
 from sqlalchemy import text
 
-from behavior import attribution, log, slates, user_state
+from behavior import attribution, log, position, slates, user_state
 from recommend import candidates, fold, pipeline, reasons
 from recommend.projections import content, covisit, popularity
 from recsite.db import connection, cursor
@@ -165,7 +165,7 @@ def _plan(row: Any) -> Node:
 
 def test_reading_a_large_table_whole_would_be_seen(shop: None) -> None:
     for table in LARGE_TABLES:
-        assert read_whole(served(f"SELECT count(*) FROM {table} WHERE ctid > '(0,0)'")) == [table]
+        assert read_whole(served(f"SELECT * FROM {table}")) == [table]
 
 
 # ── serving ────────────────────────────────────────────────────────────────────────────────
@@ -238,7 +238,7 @@ def test_a_history_between_two_times_reads_the_partition_of_its_month(shop: None
 
 
 def test_a_reader_finds_fresh_facts_by_their_transaction(shop: None) -> None:
-    plan = folded(log.FRESH)
+    plan = folded(position.FRESH)
     print(
         [
             (

@@ -42,6 +42,12 @@ def client(committed: None) -> Iterator[Client]:
 
 
 @pytest.fixture
+def visitor(db: None) -> Client:
+    """One who is refused: nothing of it is committed, so nothing has to be wiped."""
+    return Client(headers={"Authorization": f"Bearer {keys.create('tests', 'publishable')}"})
+
+
+@pytest.fixture
 def scenario(committed: None) -> Iterator[Made]:
     """Make a scenario with these settings and no others; its name."""
     made: list[Scenario] = []
@@ -161,23 +167,23 @@ def _each(
     ],
 )  # fmt: skip
 def test_a_bad_request_is_told_what_is_wrong(
-    client: Client, scenario: str, body: Any, status: int, code: str, message: str
+    visitor: Client, scenario: str, body: Any, status: int, code: str, message: str
 ) -> None:
-    answer = client.post(f"/v1/recommend/{scenario}", body, "application/json")
+    answer = visitor.post(f"/v1/recommend/{scenario}", body, "application/json")
     assert (answer.status_code, answer.json()) == (status, {"code": code, "message": message})
     assert ask("SELECT count(*) FROM slate") == [(0,)]
 
 
 @pytest.mark.parametrize("body", ["[]", '["home"]', '"home"', "1", "null", "true"])
-def test_a_body_that_is_no_object(client: Client, body: str) -> None:
-    answer = client.post("/v1/recommend/home", body, "application/json")
+def test_a_body_that_is_no_object(visitor: Client, body: str) -> None:
+    answer = visitor.post("/v1/recommend/home", body, "application/json")
     said = {"code": "not_an_object", "message": "Send a JSON object."}
     assert (answer.status_code, answer.json()) == (400, said)
 
 
-def test_half_a_character_is_no_json(client: Client) -> None:
+def test_half_a_character_is_no_json(visitor: Client) -> None:
     body = '{"user_id": "\\ud800"}'
-    answer = client.post("/v1/recommend/home", body, "application/json")
+    answer = visitor.post("/v1/recommend/home", body, "application/json")
     assert (answer.status_code, answer.json()["code"]) == (400, "broken_json")
 
 
@@ -195,8 +201,8 @@ def test_half_a_character_is_no_json(client: Client) -> None:
         ("category=%ED%A0%80", 404, "unknown_category"),
     ],
 )
-def test_a_bad_query_is_told_the_same(client: Client, query: str, status: int, code: str) -> None:
-    answer = client.get(f"/v1/recommend/home?{query}")
+def test_a_bad_query_is_told_the_same(visitor: Client, query: str, status: int, code: str) -> None:
+    answer = visitor.get(f"/v1/recommend/home?{query}")
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 

@@ -16,7 +16,7 @@ import pytest
 from django.db import transaction
 
 from behavior import tasks, wake
-from behavior.log import months_ahead
+from behavior.months import ahead
 from recsite.db import cursor
 from tests import servers
 from tests.given import advance, ask, counts, differing, given, minute, pairs, purchase, view
@@ -213,5 +213,5 @@ def test_when_a_process_of_the_pool_is_killed_at_work_the_next_commit_is_folded_
 def test_the_months_of_today_and_the_next_two_are_made_ahead(committed: None) -> None:
     tasks.make_months()
     made = {name for (name,) in ask("SELECT relname FROM pg_class WHERE relname LIKE 'event_20%%'")}
-    ahead = months_ahead(datetime.now(UTC), 2)
-    assert {f"event_{year}_{month:02}" for year, month in ahead} <= made
+    months = ahead(datetime.now(UTC), 2)
+    assert {f"event_{year}_{month:02}" for year, month in months} <= made

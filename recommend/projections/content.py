@@ -12,7 +12,7 @@ from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import Column, Connection, Identity, Index, Integer, Table, Text, Uuid, text
 
 from behavior.events import Kind
-from behavior.log import FRESH, NOTHING
+from behavior.position import FRESH, NOTHING
 from recommend.sources import CONTENT
 from recsite.db import METADATA
 

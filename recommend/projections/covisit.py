@@ -1,7 +1,7 @@
 """Co-visitation: which items the same shoppers engage with, near each other in time.
 
 A shopper's events in order of time; each pairs with the WINDOW events before it, weighted by
-kind and by gap^-1/2. Three channels: `viewed` (any engagement, both ways, backwards at half
+kind and by gap^-1/2. Three channels: `viewed` (any two but two purchases, backwards at half
 weight), `bought` (both purchased, in one order) and `led` (something done earlier, then a
 purchase). All sums are integers in units of 2^-16, so the tables are a function of the set of
 events: any batching or order gives the same rows as a rebuild. A late event changes the gaps
@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from behavior.events import Kind
-from behavior.log import FRESH, NOTHING
+from behavior.position import FRESH, NOTHING
 from behavior.user_state import RECENT
 from recommend.sources import BOUGHT, LED, VIEWED
 from recsite.db import METADATA

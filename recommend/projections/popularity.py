@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, text
 
 from behavior.events import Kind
-from behavior.log import FRESH, NOTHING
+from behavior.position import FRESH, NOTHING
 from recommend.sources import POPULAR, TRENDING
 from recsite.db import METADATA
 

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from django.core.management.base import BaseCommand, CommandError
 
+from behavior.envelope import LONGEST_ID
 from behavior.events import subject_key
+from catalog.refusal import storable
 from recommend.pipeline import SEEN, Ask, Refused, compose
 from recsite.files import FileError, read_rows
 from recsite.progress import bar
@@ -38,6 +40,8 @@ class Command(BaseCommand):
             raise CommandError("--count must be from 1 to 100.")
         if Path(out).suffix.lower() not in WRITERS:
             raise CommandError(f"--out must end in one of {', '.join(WRITERS)}.")
+        if not Path(out).parent.is_dir():
+            raise CommandError(f"--out: there is no folder {Path(out).parent}.")
         try:
             names = list(dict.fromkeys(_users(users)))
             with bar("shoppers", total=len(names), unit="") as progress:
@@ -52,9 +56,16 @@ class Command(BaseCommand):
 
 def _users(path: str) -> Iterator[str]:
     for line, row in read_rows(path):
-        if isinstance(row, str) or row.get("user_id") in (None, ""):
+        if isinstance(row, str):
+            raise FileError(f"{path}, line {line}: {row}")
+        user = row.get("user_id")
+        if user in (None, ""):
             raise FileError(f"{path}, line {line}: there is no user_id.")
-        yield str(row["user_id"])
+        if len(str(user)) > LONGEST_ID or not storable(str(user)):
+            raise FileError(
+                f"{path}, line {line}: user_id must be text of 1 to {LONGEST_ID} characters."
+            )
+        yield str(user)
 
 
 def _lists(user: str, options: dict[str, Any], progress: Any) -> list[Line]:

@@ -41,7 +41,7 @@ def adopt(connection: Connection) -> None:
 
 
 def end() -> str:
-    """The log's end as this transaction sees it: every fact below it is visible."""
+    """The log's end as this transaction sees it: nothing at or above it is visible yet."""
     with cursor() as hot:
         hot.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text", prepare=True)
         (xid,) = hot.fetchone() or ("",)

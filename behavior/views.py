@@ -5,7 +5,7 @@ committed and in the shopper's own state before the answer leaves, and that the 
 may be sent again.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
@@ -30,7 +30,7 @@ class EventsView(APIView):
     permission_classes = (PublishableKey,)
 
     def post(self, request: Request) -> Response:
-        parsed = [parse(raw, now=datetime.now(UTC)) for raw in _records(request.data)]
+        parsed = _parsed(_records(request.data), datetime.now(UTC))
         events = [e for e in parsed if isinstance(e, Event)]
         if sum(len(event.lines) for event in events) > MOST_LINES:
             raise Problem(
@@ -50,6 +50,12 @@ class EventsView(APIView):
             },
             status=202,
         )  # fmt: skip
+
+
+def _parsed(records: list[Any], now: datetime) -> list[Event | Rejection]:
+    """The records in their order: those without a time get one a millisecond apart, up to now."""
+    first = now - timedelta(milliseconds=len(records) - 1)
+    return [parse(raw, now=first + timedelta(milliseconds=n)) for n, raw in enumerate(records)]
 
 
 def _records(data: Any) -> list[Any]:

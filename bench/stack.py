@@ -50,8 +50,8 @@ def web(logs: Path) -> Iterator[tuple[Child, int]]:
 def worker(logs: Path) -> Iterator[Child]:
     """A Celery worker on its way up; the first fold says that it is there."""
     command = [
-        sys.executable, "-m", "celery", "-A", "recsite.worker", "worker", "-c", "2",
-        "-Q", "fold,embed", "--without-gossip", "--without-mingle", "--without-heartbeat",
+        sys.executable, "-m", "celery", "-A", "recsite.worker", "worker",
+        "--without-gossip", "--without-mingle", "--without-heartbeat",
         "--loglevel", "INFO",
     ]  # fmt: skip
     with _running("worker", command, logs) as child:

@@ -94,7 +94,7 @@ def _commands(port: int) -> dict[str, list[str]]:
             "--host", processes.HOST, "--port", str(port), "--workers", "2",
             "--blocking-threads", "2", "--no-ws",
         ],
-        "worker": [*celery, "worker", "-c", "2", "-Q", "fold,embed", *alone, "--loglevel", "INFO"],
+        "worker": [*celery, "worker", *alone, "--loglevel", "INFO"],
         "beat": [*celery, "beat", "--loglevel", "INFO"],
     }  # fmt: skip
 

@@ -71,6 +71,11 @@ def _model() -> tuple[Any, Any]:
     return tokenizer, model.eval()
 
 
+def is_installed() -> bool:
+    """Whether the model's package is there; loads nothing."""
+    return importlib.util.find_spec(PACKAGE) is not None
+
+
 def _folder() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:

@@ -17,9 +17,10 @@ MOST: Final = 3
 
 DEEDS: Final = (
     (Kind.PURCHASE, "bought"), (Kind.ADD_TO_CART, "added to your cart"),
-    (Kind.ADD_TO_WISHLIST, "wished for"), (Kind.RATE, "rated"),
+    (Kind.ADD_TO_WISHLIST, "wished for"), (Kind.RATE, "rated"), (Kind.VIEW_ITEM, "viewed"),
+    (Kind.SELECT_ITEM, "viewed"), (Kind.SHARE, "shared"), (Kind.FOLLOW, "follow"),
 )  # fmt: skip
-"""What a shopper did with an item, the strongest first; otherwise they viewed it."""
+"""What a shopper did with an item, the strongest first; nothing of it is no reason."""
 
 SENTENCES: Final = {
     "viewed": "Often viewed together with {title}",
@@ -76,12 +77,9 @@ def _reason(part: Part, named: Mapping[int, tuple[str, str, int]]) -> Reason:
     if part.because is None or part.because not in named or source == "again":
         return Reason(source, SENTENCES[source].format(title="this"))
     item_id, title, kinds = named[part.because]
+    deed = next((deed for kind, deed in DEEDS if kinds & 1 << kind), None)
     sentence = SENTENCES[source].format(title=title)
-    return Reason(source, f"Because you {_deed(kinds)} {title}" if kinds else sentence, item_id)
-
-
-def _deed(kinds: int) -> str:
-    return next((deed for kind, deed in DEEDS if kinds & 1 << kind), "viewed")
+    return Reason(source, f"Because you {deed} {title}" if deed else sentence, item_id)
 
 
 def _named(items: set[Any], shopper: str | None) -> dict[int, tuple[str, str, int]]:

@@ -6,9 +6,8 @@ from celery import shared_task
 
 from behavior import wake
 from recommend import embed as embedding
-from recommend import fold
-from recommend.encoders import ModelMissing
-from recommend.projections import PROJECTIONS, content
+from recommend import encoders, fold
+from recommend.projections import PROJECTIONS
 
 logger = logging.getLogger("recsite.tasks")
 
@@ -21,9 +20,9 @@ def advance() -> None:
     """
     wake.answer()
     for one in PROJECTIONS:
-        done = fold.advance(one)
-        if done.events and one is content and embedding.waiting():
-            embed.delay()
+        fold.advance(one)
+    if encoders.is_installed() and embedding.waiting():
+        embed.delay()
 
 
 @shared_task(acks_late=True)
@@ -32,5 +31,5 @@ def embed() -> None:
     try:
         for _ in embedding.embed():
             continue
-    except ModelMissing as error:
+    except encoders.ModelMissing as error:
         logger.error("%s Lists go on without content.", error)

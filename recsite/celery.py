@@ -43,6 +43,10 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
+    # One process, two threads: a fold waits for Postgres, an encoding for torch. Of a pool of
+    # processes one could be killed while it idles and take the others' queue lock with it.
+    worker_pool="threads",
+    worker_concurrency=2,
     broker_connection_retry_on_startup=True,
     # Asking for a worker happens after the commit, while the shop waits for its answer.
     broker_connection_timeout=1,

@@ -79,10 +79,10 @@ def web(home: Path, *, broker: str = "") -> Iterator[tuple[Child, int]]:
 
 
 @contextlib.contextmanager
-def worker(home: Path, *, pool: int = 2) -> Iterator[Child]:
+def worker(home: Path) -> Iterator[Child]:
     """A Celery worker that listens; nothing asks it to work but commits, for no beat runs."""
     # It is ended at once, for an idle worker takes seven seconds over its farewell.
-    with _running("worker", _worker(pool), home, environment(home), 0) as child:
+    with _running("worker", _worker(), home, environment(home), 0) as child:
         eventually(lambda: "ready." in child.log.read_text() or child.process.poll() is not None)
         assert child.process.poll() is None, child.log.read_text()
         yield child
@@ -95,10 +95,10 @@ def _web(port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _worker(pool: int) -> list[str]:
+def _worker() -> list[str]:
     return [
-        sys.executable, "-m", "celery", "-A", "recsite.worker", "worker", "-c", str(pool),
-        "-Q", "fold,embed", "--loglevel", "INFO",
+        sys.executable, "-m", "celery", "-A", "recsite.worker", "worker",
+        "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO",
     ]  # fmt: skip
 
 

@@ -432,9 +432,11 @@ def test_a_reader_finds_the_new_rows_through_the_index_of_transactions() -> None
         hot.execute("ANALYZE event")
         fresh = position.FRESH.replace(":since", "%(since)s")
         plan = hot.execute("EXPLAIN " + fresh, {"since": since}).fetchall()
-    filled = [line.strip() for (line,) in plan if "event_late" in line]
+    # Another test may have made the month; then the rows lie there, not in the late partition.
+    ((partition,),) = ask("SELECT DISTINCT tableoid::regclass::text FROM event")
+    filled = [line.strip() for (line,) in plan if f" on {partition} " in line]
     assert len(filled) == 1
-    assert filled[0].startswith("->  Index Scan using event_late_xid_idx"), plan
+    assert filled[0].startswith(f"->  Index Scan using {partition}_xid_idx"), plan
 
 
 def test_an_event_keeps_the_slate_that_it_names() -> None:

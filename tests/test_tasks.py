@@ -171,7 +171,7 @@ def test_a_worker_killed_in_the_middle_of_its_task_loses_and_repeats_nothing(
     history: None, shop: Shop, stranger: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     before = pairs()
-    with servers.worker(tmp_path, pool=1) as worker:
+    with servers.worker(tmp_path) as worker:
         with stuck_at("neighbours", stranger):
             tell_of_three_views(shop)
             wait_until_stuck("neighbours")
@@ -185,26 +185,25 @@ def test_a_worker_killed_in_the_middle_of_its_task_loses_and_repeats_nothing(
     assert differing() == []
 
 
-def connections(process: int) -> int:
-    """How many sockets a process holds: one that works holds the database's."""
-    links = [os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()]
-    return sum(link.startswith("socket:") for link in links)
-
-
-def test_when_a_process_of_the_pool_is_killed_at_work_the_next_commit_is_folded_by_another(
-    history: None, shop: Shop, stranger: psycopg.Connection[Any], tmp_path: Path
+def test_a_worker_killed_while_it_idles_is_followed_by_one_that_folds_the_next_commit(
+    history: None, shop: Shop, tmp_path: Path
 ) -> None:
     with servers.worker(tmp_path) as worker:
-        with stuck_at("neighbours", stranger):
-            tell_of_three_views(shop)
-            wait_until_stuck("neighbours")
-            pool = servers.descendants(worker.process.pid)
-            os.kill(max(pool, key=connections), signal.SIGKILL)
-        shop.tell(see("dan", "pot"))
+        os.killpg(worker.process.pid, signal.SIGKILL)
+        worker.process.wait(servers.PATIENCE)
+    tell_of_three_views(shop)
+    with servers.worker(tmp_path):
         wait_for_the_worker()
-    assert advance() == [0, 0, 0, 0]
-    assert counts() == SIX_ONCE | {"pot": (65_536, 0)}
+    assert counts() == SIX_ONCE
     assert differing() == []
+
+
+def test_one_process_does_all_of_a_workers_work(history: None, shop: Shop, tmp_path: Path) -> None:
+    """So that killing it is seen by whoever supervises it, and nothing half of it goes on."""
+    with servers.worker(tmp_path) as worker:
+        tell_of_three_views(shop)
+        wait_for_the_worker()
+        assert servers.descendants(worker.process.pid) == []
 
 
 # ── the clock ──────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 import psycopg
@@ -179,15 +179,44 @@ def append(events: Sequence[Event]) -> Appended:
     rows = [row for event in dated for row in _rows(event)]
     if not rows:
         return Appended(0, 0, position.end())
+    if len(rows) >= BULK:
+        return append_packed(_packed(rows))
     intern_subjects({row[4] for row in rows if row[4] is not None})
     intern_items({row[5] for row in rows if row[5] is not None})
     with cursor() as hot:
-        if len(rows) < BULK:
-            hot.execute(APPEND_ARRAYS, [list(c) for c in zip(*rows, strict=True)], prepare=True)
-        else:
-            _stage(hot, rows)
-            hot.execute(APPEND_STAGED)
-        (sent, accepted, written, xid) = hot.fetchone() or (0, 0, 0, "")
+        hot.execute(APPEND_ARRAYS, [list(c) for c in zip(*rows, strict=True)], prepare=True)
+        return _appended(hot)
+
+
+class Packed(NamedTuple):
+    """Events ready to be copied: the names they use, and their rows in COPY's text format."""
+
+    subjects: set[str]
+    items: set[str]
+    copied: str
+
+
+def pack(events: Iterable[Event]) -> Packed:
+    """Make a batch ready without the database, so that another thread can; all must be timed."""
+    return _packed([row for event in events for row in _rows(event)])
+
+
+def append_packed(packed: Packed) -> Appended:
+    """Append what was packed, as `append` does, through COPY."""
+    intern_subjects(packed.subjects)
+    intern_items(packed.items)
+    with cursor() as hot:
+        hot.execute(CREATE_STAGE)
+        hot.execute("TRUNCATE incoming_event")
+        with hot.copy("COPY incoming_event FROM STDIN") as copy:
+            copy.write(packed.copied)
+        hot.execute("ANALYZE incoming_event")
+        hot.execute(APPEND_STAGED)
+        return _appended(hot)
+
+
+def _appended(hot: psycopg.Cursor[tuple[Any, ...]]) -> Appended:
+    (sent, accepted, written, xid) = hot.fetchone() or (0, 0, 0, "")
     if written:
         transaction.on_commit(wake.ask)
     return Appended(accepted, sent - accepted, xid)
@@ -242,13 +271,12 @@ def _rows(event: Event) -> Iterator[tuple[Any, ...]]:
                line.quantity, line.price, event.slate, detail)  # fmt: skip
 
 
-def _stage(hot: psycopg.Cursor[Any], rows: Sequence[tuple[Any, ...]]) -> None:
-    """COPY the rows into the temporary table, which the commit empties."""
-    hot.execute(CREATE_STAGE)
-    hot.execute("TRUNCATE incoming_event")
-    with hot.copy("COPY incoming_event FROM STDIN") as copy:
-        copy.write("".join(map(_copied, rows)))
-    hot.execute("ANALYZE incoming_event")
+def _packed(rows: Sequence[tuple[Any, ...]]) -> Packed:
+    return Packed(
+        subjects={row[4] for row in rows if row[4] is not None},
+        items={row[5] for row in rows if row[5] is not None},
+        copied="".join(map(_copied, rows)),
+    )
 
 
 TAB: Final = "\t"

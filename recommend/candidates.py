@@ -138,7 +138,7 @@ def gather(wanted: Wanted) -> list[Candidate]:
     """The best candidates, best first; equal scores in the order of interned ids."""
     statement = GATHER_PERSONAL if wanted.seeds is None else GATHER_GIVEN
     with cursor() as hot:
-        hot.execute(statement, _parameters(wanted), prepare=True)
+        hot.execute(statement, _parameters(wanted), prepare=True, binary=True)
         return [_candidate(row) for row in hot.fetchall()]
 
 

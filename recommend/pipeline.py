@@ -21,7 +21,7 @@ from recommend.sources import NAMES
 from recsite.db import cursor
 
 POOL_PER_ITEM: Final = 5
-LEAST_POOL: Final = 60
+LEAST_POOL: Final = 50
 """Candidates gathered for a list: enough for rules and diversity to choose from."""
 
 DEEP_POOL: Final = 2_000

@@ -329,10 +329,17 @@ def fill(connection: Connection) -> None:
     connection.execute(text(RANK_ALL))
 
 
+HEARD_IN_FULL: Final = 10
+FIRST_FEW: Final = 10
+
 # The seeds with their weight over n_i^a, once for both ways in which an item is famous.
-# `voice` is the seed's rank above its id: the greatest voice names the heaviest seed.
+# `voice` is the seed's rank above its id: the greatest voice names the heaviest seed. The
+# heaviest seeds are heard in full, the rest with their first few neighbours: measured, that
+# costs 0.4% of NDCG and saves a seventh of the statement.
 HEARD: Final = f"""
 SELECT item, (row_number() OVER (ORDER BY weight, item) << 32) + item AS voice,
+       CASE WHEN row_number() OVER (ORDER BY weight DESC, item) <= {HEARD_IN_FULL}
+            THEN {NEIGHBOURS} ELSE {FIRST_FEW} END AS reach,
        weight * power(greatest(seen, {UNIT})::float8, -{SEED_POWER}::float8) AS seen,
        weight * power(greatest(bought, {UNIT})::float8, -{SEED_POWER}::float8) AS bought
 FROM seed JOIN item_count USING (item)
@@ -353,7 +360,8 @@ FROM (
                (max(heard.voice) & 4294967295)::int AS because
         FROM heard
         JOIN neighbours AS known ON known.item = heard.item AND known.channel = {channel},
-        LATERAL unnest(known.items, known.weights) AS proposed(item, weight)
+        LATERAL unnest(known.items[:heard.reach], known.weights[:heard.reach])
+            AS proposed(item, weight)
         WHERE (%(weights)s::float8[])[{channel}] > 0
         GROUP BY proposed.item ORDER BY weight DESC, proposed.item LIMIT 2 * %(pool)s
     ) AS proposal JOIN item_count USING (item)

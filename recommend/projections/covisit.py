@@ -258,20 +258,28 @@ WHERE weight > 0
 
 RANK_ALL: Final = _TOP.format(pool=f"({_EVERY_PAIR.format(covisit='covisit')})")
 
-# Where weights only grew, the new fifty heaviest are among the old fifty and the changed
-# pairs, and only those that reach the old fiftieth matter.
+# An item's row sinks where a pair that is in it shrank: then one from outside may come in, and
+# the row is ranked afresh. A pair that shrinks outside the fifty changes nothing.
+_SUNK: Final = """
+SELECT DISTINCT item, channel FROM changed_pair JOIN neighbours AS known USING (item, channel)
+WHERE shrunk AND neighbour = ANY (known.items)
+"""
+
+# Everywhere else the new fifty heaviest are among the old fifty and the pairs that grew, and
+# only those that reach the old fiftieth matter. That is a look-up each: joined, the planner
+# would read every row of neighbours.
 _GROWN_AND_KEPT: Final = """(
     SELECT item, neighbour, channel, weight FROM grown UNION ALL
     SELECT item, neighbour, channel, weight FROM kept)"""
 RANK_GROWN: Final = f"""
-WITH touched AS MATERIALIZED (
-    -- A look-up each: joined, the planner would read every row of neighbours.
+WITH sunk AS MATERIALIZED ({_SUNK}), touched AS MATERIALIZED (
     SELECT item, channel, (SELECT weights[{NEIGHBOURS}] FROM neighbours AS known
                            WHERE known.item = pair.item AND known.channel = pair.channel) AS fiftieth
-    FROM changed_pair AS pair GROUP BY item, channel HAVING NOT bool_or(shrunk)
+    FROM (SELECT DISTINCT item, channel FROM changed_pair WHERE NOT shrunk) AS pair
+    WHERE (item, channel) NOT IN (SELECT item, channel FROM sunk)
 ), grown AS MATERIALIZED (
     SELECT item, channel, neighbour, weight FROM changed_pair JOIN touched USING (item, channel)
-    WHERE weight >= coalesce(fiftieth, 0)
+    WHERE NOT shrunk AND weight >= coalesce(fiftieth, 0)
 ), kept AS (
     SELECT known.item, known.channel, kept.neighbour, kept.weight
     FROM (SELECT DISTINCT item, channel FROM grown) AS touched
@@ -283,38 +291,40 @@ WITH touched AS MATERIALIZED (
 {_TOP.format(pool=_GROWN_AND_KEPT)}
 """
 
-# Where one shrank, a pair from outside the fifty may come in: rank the item's pairs afresh.
 DROP_EMPTY: Final = """
 DELETE FROM covisit USING (SELECT DISTINCT least(item, neighbour) AS lo, greatest(item, neighbour) AS hi
                            FROM changed_pair WHERE weight = 0) AS gone
 WHERE covisit.lo = gone.lo AND covisit.hi = gone.hi
   AND (viewed_up, viewed_down, bought, led_up, led_down) = (0, 0, 0, 0, 0)
 """
-DROP_SHRUNK: Final = """
-DELETE FROM neighbours USING changed_pair AS changed
-WHERE shrunk AND neighbours.item = changed.item AND neighbours.channel = changed.channel
+CREATE_SUNK: Final = """
+CREATE TEMP TABLE IF NOT EXISTS sunk (item int, channel smallint) ON COMMIT DELETE ROWS
 """
-_OF_SHRUNK: Final = """(
-    SELECT * FROM covisit WHERE lo IN (SELECT item FROM changed_pair WHERE shrunk)
-    UNION
-    SELECT * FROM covisit WHERE hi IN (SELECT item FROM changed_pair WHERE shrunk)) AS covisit"""
-RANK_SHRUNK: Final = _TOP.format(
+NOTE_SUNK: Final = f"INSERT INTO sunk {_SUNK}"
+DROP_SUNK: Final = """
+DELETE FROM neighbours USING sunk WHERE neighbours.item = sunk.item AND neighbours.channel = sunk.channel
+"""
+
+# LATERAL, for the pairs of a few items must come through the two indexes, not by reading all.
+_OF_SUNK: Final = """(SELECT DISTINCT item AS sinking FROM sunk) AS of, LATERAL (
+    SELECT * FROM covisit WHERE lo = sinking UNION ALL SELECT * FROM covisit WHERE hi = sinking) AS covisit"""
+RANK_SUNK: Final = _TOP.format(
     pool=f"""(
-    SELECT pair.* FROM ({_EVERY_PAIR.format(covisit=_OF_SHRUNK)}) AS pair
-    WHERE (item, channel) IN (SELECT item, channel FROM changed_pair WHERE shrunk))"""
+    SELECT pair.* FROM ({_EVERY_PAIR.format(covisit=_OF_SUNK)} AND pair.item = sinking) AS pair
+    JOIN sunk USING (item, channel))"""
 )
 
 
 def fold(connection: Connection, since: str) -> None:
     """Count the events that came since the snapshot `since`, and rank what they changed."""
-    connection.execute(text(CREATE_CHANGED))
-    connection.execute(text("TRUNCATE changed_pair"))
+    for statement in (CREATE_CHANGED, CREATE_SUNK, "TRUNCATE changed_pair, sunk"):
+        connection.execute(text(statement))
     connection.execute(text(COUNT_FRESH), {"since": since})
     connection.execute(text(COUNT_ITEMS), {"since": since})
     connection.execute(text("ANALYZE changed_pair"))
     connection.execute(text(RANK_GROWN))
     if connection.scalar(text("SELECT exists(SELECT FROM changed_pair WHERE shrunk)")):
-        for statement in (DROP_EMPTY, DROP_SHRUNK, RANK_SHRUNK):
+        for statement in (DROP_EMPTY, NOTE_SUNK, DROP_SUNK, RANK_SUNK):
             connection.execute(text(statement))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import Celery
 from django.conf import settings
-from kombu import Queue
+from kombu import Exchange, Queue
 
 app = Celery("recsite")
 
@@ -51,7 +51,8 @@ app.conf.update(
     # Asking for a worker happens after the commit, while the shop waits for its answer.
     broker_connection_timeout=1,
     worker_hijack_root_logger=False,
-    task_queues=[Queue("fold"), Queue("embed")],
+    # A key for each: without one both are bound to the default key and get every task.
+    task_queues=[Queue(name, Exchange("recsite"), routing_key=name) for name in ("fold", "embed")],
     task_default_queue="fold",
     task_routes={"recommend.tasks.embed": {"queue": "embed"}},
     beat_schedule={

@@ -146,7 +146,7 @@ WHERE datname = current_database() AND application_name = 'recsite' AND wait_eve
 
 
 def wait_until_stuck(table: str) -> None:
-    eventually(lambda: ask(WAITING, f"%INSERT INTO {table}%"), lambda n: n == [(1,)])
+    eventually(lambda: ask(WAITING, f"%{table}%"), lambda n: n == [(1,)])
 
 
 @pytest.fixture

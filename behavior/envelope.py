@@ -170,13 +170,13 @@ def _name(value: object, field: str) -> str | None:
     """An id of the shop's own: 1 to 128 characters; a number is taken as its digits."""
     if _absent(value):
         return None
-    value = _digits(value)
+    value = digits(value)
     if not isinstance(value, str) or len(value) > LONGEST_ID or not _storable(value):
         raise _Refused(f"bad_{field}", f"{field} must be text of 1 to {LONGEST_ID} characters.")
     return value
 
 
-def _digits(value: object) -> object:
+def digits(value: object) -> object:
     """A whole number as its digits (5.0, as files write 5 beside empty cells, is 5); anything
     else, and what Python will not write, as it is."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
@@ -208,7 +208,7 @@ def _slate(value: object) -> uuid.UUID | None:
 
 
 def _text(value: object, field: str) -> str:
-    text = _digits(value)
+    text = digits(value)
     if not isinstance(text, str):
         raise _Refused(f"bad_{field}", f"{field} must be text.")
     if len(text) > LONGEST_TEXT or not _storable(text):
@@ -256,5 +256,5 @@ def _shown(value: object) -> str:
         return repr(value[:40])
     if value is None or isinstance(value, bool | float):
         return repr(value)
-    digits = _digits(value)
-    return f"({type(value).__name__})" if digits is value else str(digits)[:40]
+    written = digits(value)
+    return f"({type(value).__name__})" if written is value else str(written)[:40]

@@ -60,7 +60,7 @@ def _parsed(records: list[Any], now: datetime) -> list[Event | Rejection]:
 
 def _records(data: Any) -> list[Any]:
     """The records of a body: a list, an object with `events`, or a single event."""
-    if isinstance(data, dict):
+    if isinstance(data, dict) and data:
         data = data.get("events", [data])
     if not isinstance(data, list):
         raise Problem(400, "bad_events", 'Send an event, a list of events, or {"events": [...]}.')

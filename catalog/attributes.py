@@ -48,17 +48,23 @@ def bounded(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _object(given: object) -> dict[Any, Any]:
-    """An object; in a CSV cell its JSON, in Parquet possibly a map (pairs)."""
+    """An object; in a CSV cell its JSON, in Parquet possibly a map, which comes as tuples."""
     if absent(given):
         return {}
-    try:
-        if isinstance(given, str):
-            given = orjson.loads(given)
-        if isinstance(given, Mapping | list):
-            return dict(given)
-    except (ValueError, TypeError):
-        pass
+    found = _read(given) if isinstance(given, str) else given
+    if isinstance(found, Mapping):
+        return dict(found)
+    if isinstance(found, list) and all(isinstance(p, tuple) and len(p) == 2 for p in found):
+        return dict(found)
     raise Refused(CODE, f"attributes {shown(given)} is not an object.")
+
+
+def _read(cell: str) -> object:
+    """What the JSON of a cell says; the cell itself where it is none."""
+    try:
+        return orjson.loads(cell)
+    except ValueError:
+        return cell
 
 
 def _name(name: object) -> str:

@@ -16,9 +16,10 @@ from sqlalchemy import Connection, text
 
 from behavior import user_state
 from behavior.events import Kind
+from catalog.wishes import wishes
 from recommend import fold
 from recommend.metrics import Quality, judge
-from recommend.pipeline import Ask, compose
+from recommend.pipeline import Ask, Refused, compose
 from recommend.projections import covisit, popularity
 from recsite.db import one_snapshot
 
@@ -81,6 +82,8 @@ def evaluate(plan: Plan, shoppers: Any = iter) -> Report:
 
     Raises NothingToJudge, and pipeline.Refused for an unknown scenario.
     """
+    if wishes(plan.scenario, plan.cut) is None:
+        raise Refused(404, "unknown_scenario", f"There is no scenario {plan.scenario!r}.")
     with one_snapshot() as inside:
         with fold.beside(inside, TABLES, SCHEMA):
             _fold_before(inside, plan.cut)

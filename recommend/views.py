@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from behavior.envelope import LONGEST_ID, LONGEST_TEXT
+from behavior.envelope import LONGEST_ID, LONGEST_TEXT, digits
 from behavior.events import subject_key
 from recommend.pipeline import SEEN, Ask, Composed, Refused, serve
 from recsite.api import Problem
@@ -84,8 +84,7 @@ def _text(given: Mapping[str, Any], field: str, longest: int) -> str | None:
     value = given.get(field)
     if value is None or value == "":
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
+    value = digits(value)
     if not isinstance(value, str) or len(value) > longest or "\x00" in value or _broken(value):
         raise Problem(400, f"bad_{field}", f"{field} must be text of 1 to {longest} characters.")
     return value
@@ -97,7 +96,8 @@ def _broken(text: str) -> bool:
 
 
 def _items(given: Mapping[str, Any]) -> tuple[str, ...]:
-    items = given.get("items") or []
+    items = given.get("items")
+    items = [] if items is None or items == "" else items
     if given.get("item_id") not in (None, ""):
         items = [given["item_id"], *items] if isinstance(items, list) else items
     if not isinstance(items, list) or len(items) > MOST_ITEMS:

@@ -174,7 +174,9 @@ def test_only_the_first_reasons_are_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "log.jsonl").write_text("{}\n" * 25)
-    out, err = run(tmp_path / "log.jsonl", capsys)
+    with pytest.raises(CommandError, match="No row could be imported"):
+        run(tmp_path / "log.jsonl", capsys)
+    out, err = capsys.readouterr()
     assert out == "0 accepted, 0 duplicates, 25 rejected\n"
     assert len(err.splitlines()) == 21
     assert err.splitlines()[-1] == "... and 5 more rejected lines"

@@ -29,6 +29,8 @@ class Command(BaseCommand):
         bad = [row for i in done for row in i.rejected]
         self._complain(bad)
         self.stdout.write(f"{accepted} accepted, {duplicates} duplicates, {len(bad)} rejected")
+        if bad and not accepted + duplicates:
+            raise CommandError("No row could be imported.")
 
     def _import(self, file: str) -> list[Imported]:
         done = []

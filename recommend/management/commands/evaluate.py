@@ -49,6 +49,9 @@ def _time(given: str) -> datetime:
         when = datetime.fromisoformat(given)
     except ValueError:
         raise CommandError(f"--cut {given!r} is not an ISO date.") from None
+    # Bounds before time zones: the ends of the calendar have no UTC.
+    if not 2000 <= when.year < 9999:
+        raise CommandError(f"--cut {given!r} is not between the years 2000 and 9998.")
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 

@@ -42,6 +42,8 @@ class Command(BaseCommand):
             raise CommandError(f"--out must end in one of {', '.join(WRITERS)}.")
         if not Path(out).parent.is_dir():
             raise CommandError(f"--out: there is no folder {Path(out).parent}.")
+        if Path(out).is_dir():
+            raise CommandError(f"--out: {out} is a folder, not a file.")
         try:
             names = list(dict.fromkeys(_users(users)))
             with bar("shoppers", total=len(names), unit="") as progress:
@@ -50,7 +52,10 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         except Refused as refused:
             raise CommandError(str(refused)) from None
-        WRITERS[Path(out).suffix.lower()](Path(out), lines)
+        try:
+            WRITERS[Path(out).suffix.lower()](Path(out), lines)
+        except OSError as error:
+            raise CommandError(f"--out {out}: {error.strerror or error}.") from None
         self.stdout.write(f"{len(lines)} items for {len(names)} shoppers in {out}")
 
 

@@ -42,9 +42,11 @@ class Fact:
 
 
 def event_id(at: datetime, line: int, key: str) -> uuid.UUID:
-    """Milliseconds of the time, number of the line, 60 bits of the key's hash, as a UUIDv7."""
+    """Milliseconds, microseconds in them, number of the line, 48 bits of the key's hash."""
     millis = (at - EPOCH) // timedelta(milliseconds=1)
-    return uuid.UUID(f"{millis:012x}7{line:03x}8{hashlib.md5(key.encode()).hexdigest()[:15]}")
+    micros = at.microsecond % 1_000
+    hashed = hashlib.md5(key.encode()).hexdigest()[:12]
+    return uuid.UUID(f"{millis:012x}7{micros:03x}8{line:03x}{hashed}")
 
 
 def facts(events: Iterable[Event]) -> list[Fact]:

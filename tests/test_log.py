@@ -61,8 +61,8 @@ def outcome(*deliveries: Event | list[Event]) -> list[tuple[int, int]]:
 def test_the_id_of_a_fact_is_fixed_by_its_time_its_line_and_its_key() -> None:
     given(purchase("ann", "mug", "cup", at=1.5, key="order 7"))
     assert ask("SELECT id::text FROM event ORDER BY id") == [
-        ("019cadc7-fa10-7000-89df-6642eafe26ea",),
-        ("019cadc7-fa10-7001-89df-6642eafe26ea",),
+        ("019cadc7-fa10-7000-8000-9df6642eafe2",),
+        ("019cadc7-fa10-7000-8001-9df6642eafe2",),
     ]
     assert ask("SELECT id FROM event ORDER BY id") == [
         (oracle.event_id(minute(1.5), line, "order 7"),) for line in (0, 1)

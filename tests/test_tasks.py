@@ -44,8 +44,13 @@ def port(
 @pytest.fixture
 def shop(committed: None, port: int) -> Iterator[Shop]:
     """A shop whose commits ask for a worker, and an empty queue."""
+    _empty_queues()  # a worker that another test killed may have left its task
     with servers.shop(port) as open_shop:
         yield open_shop
+    _empty_queues()
+
+
+def _empty_queues() -> None:
     with cursor() as hot:
         hot.execute("SELECT pgmq.purge_queue(queue_name) FROM pgmq.meta")
 

@@ -5,6 +5,7 @@ outside, from HTTP or a file, becomes one of the two and never an exception, and
 record says nothing about its neighbours.
 """
 
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ import orjson
 from behavior.events import BY_NAME, WITHOUT_ITEM, Event, Kind, Line, Rejection, subject_key
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+CURRENCY: Final = re.compile("[A-Za-z]{3}")
 LATEST_AHEAD: Final = timedelta(hours=24)
 LONGEST_ID: Final = 128
 LONGEST_TEXT: Final = 1_000
@@ -216,6 +218,12 @@ def _text(value: object, field: str) -> str:
     return text
 
 
+def _currency(value: object, field: str) -> str:
+    if not isinstance(value, str) or not CURRENCY.fullmatch(value.strip()):
+        raise _Refused(f"bad_{field}", f"{field} must be three letters, as EUR.")
+    return value.strip().upper()
+
+
 def _amount(value: object, field: str) -> float:
     return float(_money(value, field))
 
@@ -237,7 +245,7 @@ DETAILS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "session_id": _text,
     "order_id": _text,
     "query": _text,
-    "currency": _text,
+    "currency": _currency,
     "value": _amount,
     "rating": _amount,
     "context": _context,

@@ -1,9 +1,8 @@
 """The log: every fact, appended once, never changed; the whole event store is here.
 
-It knows the tables of facts and of interned names, how a fact gets its id, and how a reader
-sees what came since it last looked. It promises that a repeated delivery is a no-op for
-ever, that the shopper's own state moves in the same transaction, and that no reader skips a
-fact that committed late. It never interprets a fact: that is what projections are for.
+It knows the tables of facts and of interned names, and how a fact gets its id. It promises
+that a repeated delivery is a no-op for ever and that the shopper's own state moves in the
+same transaction. It never interprets a fact: that is what projections are for.
 """
 
 import hashlib

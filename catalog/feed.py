@@ -6,12 +6,12 @@ ItemContent or a Rejection with a code and a sentence, never an exception, and t
 back what an item shows gives the same content again.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from behavior.envelope import CURRENCY
 from behavior.events import Rejection
 from catalog import attributes as free
 from catalog.refusal import Refused, shown, storable
@@ -26,7 +26,6 @@ DEEPEST_CATEGORY: Final = 10
 MOST_MONEY: Final = Decimal(10) ** 10
 MOST_STOCK: Final = 2**31 - 1
 LEVEL: Final = " > "
-CURRENCY: Final = re.compile(r"[A-Za-z]{3}")
 BOOLEANS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 

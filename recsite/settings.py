@@ -205,5 +205,12 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"recsite": {"level": "INFO"}},
+    "loggers": {
+        "recsite": {"level": "INFO"},
+        # Refusals are answers, not events of ours: a stranger must not fill the log with them,
+        # least of all with traces.
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django.security.TooManyFieldsSent": {"level": "CRITICAL"},
+    },
 }

@@ -123,6 +123,8 @@ REFUSED: Final = [
     ("bad_query", {"query": "a\x00b"}),
     ("bad_query", {"query": "\udfff"}),
     ("bad_currency", {"currency": False}),
+    ("bad_currency", {"currency": "not a currency"}),
+    ("bad_currency", {"currency": "€€€"}),
     ("bad_value", {"value": -1}),
     ("bad_value", {"value": "NaN"}),
     ("bad_rating", {"rating": "five"}),

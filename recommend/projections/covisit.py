@@ -165,7 +165,10 @@ ORDER BY lo, hi
 _NOW: Final = PAIRS.format(sign="", history="history")
 _BEFORE: Final = PAIRS.format(
     sign="-",
-    history="(SELECT * FROM history WHERE NOT EXISTS (SELECT FROM fresh WHERE fresh.id = history.id))",
+    history="""(
+    SELECT * FROM history
+    WHERE subject IN (SELECT subject FROM overtaken)
+      AND NOT EXISTS (SELECT FROM fresh WHERE fresh.id = history.id))""",
 )
 COUNT_FRESH: Final = f"""
 WITH fresh AS MATERIALIZED (
@@ -189,6 +192,10 @@ WITH fresh AS MATERIALIZED (
     SELECT subject, event.id, occurred_at, item, kind, event.id >= first_id
     FROM reach JOIN event USING (subject)
     WHERE NOT near AND kind IN ({PAIRING}) AND item IS NOT NULL
+), overtaken AS MATERIALIZED (
+    -- Only where an older fact follows a new one had pairs been counted that now are not.
+    SELECT DISTINCT subject FROM history
+    WHERE counts AND NOT EXISTS (SELECT FROM fresh WHERE fresh.id = history.id)
 ), delta AS (
     {SUMS.format(pairs=_NOW + " UNION ALL " + _BEFORE)}
 ), counted AS (

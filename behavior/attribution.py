@@ -8,7 +8,8 @@ from typing import Final
 
 from sqlalchemy import Column, Connection, Index, Integer, SmallInteger, Table, Uuid, text
 
-from behavior.position import FRESH, NOTHING
+from behavior.counted import SIGNED, signed
+from behavior.position import NOTHING
 from recsite.db import METADATA
 
 NAME: Final = "attribution"
@@ -29,20 +30,26 @@ attribution = Table(
 TABLES: Final = (attribution,)
 
 # Events that name a slate, where the slate really showed their item.
-ATTRIBUTE: Final = f"""
+ATTRIBUTE: Final = """
 INSERT INTO attribution (event, slate, kind, item, place)
-SELECT fresh.id, slate.id, fresh.kind, fresh.item, array_position(slate.items, fresh.item)
-FROM ({FRESH}) AS fresh JOIN slate ON slate.id = fresh.slate
-WHERE fresh.slate IS NOT NULL AND fresh.item = ANY(slate.items)
+SELECT signed.id, slate.id, signed.kind, signed.item, array_position(slate.items, signed.item)
+FROM ({signed}) AS signed JOIN slate ON slate.id = signed.slate
+WHERE signed.slate IS NOT NULL AND signed.sign > 0 AND signed.item = ANY(slate.items)
 ON CONFLICT (event) DO NOTHING
+"""
+TAKE_BACK: Final = f"""
+DELETE FROM attribution USING ({SIGNED}) AS signed WHERE attribution.event = signed.id AND sign < 0
 """
 
 
-def fold(connection: Connection, since: str) -> None:
-    """Tie the events that came since the snapshot `since` to their slates."""
-    connection.execute(text(ATTRIBUTE), {"since": since})
+def fold(connection: Connection, since: str, counting: object) -> None:
+    """Tie the events that came since the snapshot `since` to their slates; untie those of
+    shoppers who were hidden."""
+    connection.execute(text(TAKE_BACK), {"since": since})
+    connection.execute(text(ATTRIBUTE.format(signed=SIGNED)), {"since": since})
 
 
-def fill(connection: Connection) -> None:
+def fill(connection: Connection, counting: object) -> None:
     """The same from the whole log, into an empty table."""
-    fold(connection, NOTHING)
+    connection.execute(text(ATTRIBUTE.format(signed=signed(double_click=0, everything=True))),
+                       {"since": NOTHING})  # fmt: skip

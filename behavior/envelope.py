@@ -54,7 +54,6 @@ def _event(raw: Mapping[str, Any], now: datetime) -> Event:
         key=_name(raw.get("event_id"), "event_id"),
         slate=_slate(raw.get("recommendation_id")),
         detail=_detail(raw),
-        timed=when is not None,
     )
 
 

@@ -6,6 +6,7 @@ fact. It never reads a record from outside: that is behavior.envelope.
 
 import enum
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,9 +32,11 @@ class Kind(enum.IntEnum):
     DISMISS = 14
     SHARE = 15
     FOLLOW = 16
+    IDENTIFY = 17
     ITEM_CHANGED = 20
     ITEM_REMOVED = 21
     RULE_CHANGED = 22
+    SUBJECT_QUARANTINED = 23
 
     @property
     def label(self) -> str:
@@ -41,10 +44,12 @@ class Kind(enum.IntEnum):
         return self.name.lower()
 
 
-MERCHANT: Final = frozenset({Kind.ITEM_CHANGED, Kind.ITEM_REMOVED, Kind.RULE_CHANGED})
-"""Facts that only the catalogue writes; a shop cannot post them."""
+MERCHANT: Final = frozenset(
+    {Kind.ITEM_CHANGED, Kind.ITEM_REMOVED, Kind.RULE_CHANGED, Kind.SUBJECT_QUARANTINED}
+)
+"""Facts that only the house itself writes; a shop cannot post them."""
 
-WITHOUT_ITEM: Final = frozenset({Kind.SEARCH, Kind.VIEW_CART, Kind.BEGIN_CHECKOUT})
+WITHOUT_ITEM: Final = frozenset({Kind.SEARCH, Kind.VIEW_CART, Kind.BEGIN_CHECKOUT, Kind.IDENTIFY})
 """Kinds that make sense with no item at all."""
 
 BY_NAME: Final = {kind.label: kind for kind in Kind if kind not in MERCHANT}
@@ -62,8 +67,8 @@ class Event(NamedTuple):
     """A fact, as it goes into the log. (A tuple: an import makes a million of them.)
 
     `subject` is "user:ID" or "anonymous:ID"; None for a merchant's fact. `key` makes a
-    repeated delivery a no-op; without one the event is new each time. `timed` is False where
-    the sender gave no time, so that a retry takes the time of the first delivery.
+    repeated delivery a no-op, whatever time it gives; without one the event is new each time.
+    `keyed` is False where the key was made of what the event says (see by_content).
     """
 
     kind: Kind
@@ -73,7 +78,29 @@ class Event(NamedTuple):
     key: str | None = None
     slate: uuid.UUID | None = None
     detail: dict[str, Any] | None = None
-    timed: bool = True
+    keyed: bool = True
+
+
+# ── signals ────────────────────────────────────────────────────────────────────────────────
+
+HALF_STARS: Final = 10
+SIGNALS: Final = 32 * HALF_STARS + 32
+"""Where a kind is stored with its strength it is a signal: the kind, and for `rate` 32 times
+the half stars on top (SQL's function `signal`). Weights are looked up by signal."""
+
+
+def by_signal(weights: Mapping[Kind, float]) -> list[float]:
+    """The weights of kinds as an array in the order of signals, 1 to SIGNALS.
+
+    A rating of five stars weighs its kind's weight, of none its negative, half of it nothing.
+    """
+    found = [0.0] * SIGNALS
+    for kind, weight in weights.items():
+        found[kind - 1] = float(weight)
+    for half in range(HALF_STARS + 1):
+        share = (2 * half - HALF_STARS) / HALF_STARS
+        found[Kind.RATE + 32 * half - 1] = weights.get(Kind.RATE, 0.0) * share
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +126,4 @@ def by_content(event: Event) -> Event:
     detail = event.detail or {}
     lines = "\x1e".join(f"{item}\x1f{quantity}\x1f{price}" for item, quantity, price in event.lines)
     said = f"{event.kind:d}\x1f{event.subject}\x1f{detail.get('order_id')}\x1f{detail.get('query')}"
-    return event._replace(key=f"content:{said}\x1f{lines}")
+    return event._replace(key=f"content:{said}\x1f{lines}", keyed=False)

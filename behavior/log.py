@@ -1,8 +1,9 @@
 """The log: every fact, appended once, never changed; the whole event store is here.
 
 It knows the tables of facts and of interned names, and how a fact gets its id. It promises
-that a repeated delivery is a no-op for ever and that the shopper's own state moves in the
-same transaction. It never interprets a fact: that is what projections are for.
+that a repeated delivery is a no-op for ever, and that the shopper's own state, and who is one
+person with whom, move in the same transaction. It never interprets a fact: that is what
+projections are for.
 """
 
 import hashlib
@@ -10,11 +11,9 @@ import secrets
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
-import psycopg
 from django.db import transaction
 from sqlalchemy import (
     Column,
@@ -31,21 +30,10 @@ from sqlalchemy import (
     text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import UserDefinedType
 
-from behavior import position, user_state, wake
-from behavior.events import Event
-from recsite.db import METADATA, cursor
-
-
-class Xid8(UserDefinedType[str]):
-    """Postgres' 64-bit transaction id: never wraps, but starts again in a new cluster."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        return "XID8"
-
+from behavior import people, position, user_state, wake
+from behavior.events import Event, Kind
+from recsite.db import METADATA, Xid8, cursor
 
 item_key = Table(
     "item_key",
@@ -81,17 +69,16 @@ event = Table(
     # in memory, and only for late events (see user_state).
     Index("event_subject_idx", "subject"),
     Index("event_slate_idx", "slate", postgresql_where=text("slate IS NOT NULL")),
+    # The few facts about people, by who is joined and to whom (see people).
+    Index("event_people_idx", "subject", postgresql_where=text("kind IN (17, 23)")),
+    Index("event_joined_idx", text("(detail ->> 'person')"), postgresql_where=text("kind = 17")),
     postgresql_partition_by="RANGE (id)",
 )  # fmt: skip
 """One row a line of an event: a purchase of ten items is ten rows with the same key."""
 
-first_delivery = Table(
-    "first_delivery",
-    METADATA,
-    Column("key", Uuid, primary_key=True),
-    Column("occurred_at", DateTime(timezone=True), nullable=False),
-)
-"""When an event that has a key but no time was first delivered: its time, for every retry."""
+delivery = Table("delivery", METADATA, Column("key", Uuid, primary_key=True))
+"""A hash of every client's key that was ever delivered. The log's own key holds the time, for
+partitions; this one holds whatever time a retry gives, and outlives the event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +100,10 @@ ORDER BY name
 ON CONFLICT (key) DO NOTHING
 """
 
-FIRST_TIMES: Final = """
-INSERT INTO first_delivery AS known (key, occurred_at)
-SELECT DISTINCT key, %(now)s FROM unnest(%(keys)s::uuid[]) AS given(key) ORDER BY key
-ON CONFLICT (key) DO UPDATE SET key = excluded.key
-RETURNING key, occurred_at
-"""
-
 COLUMNS: Final = (
     ("occurred_at", "timestamptz"), ("line", "int"), ("key", "text"), ("kind", "smallint"),
     ("subject", "text"), ("item", "text"), ("quantity", "int"), ("price", "numeric"),
-    ("slate", "uuid"), ("detail", "text"),
+    ("slate", "uuid"), ("detail", "text"), ("delivery", "uuid"),
 )  # fmt: skip
 """A row on its way into the log: names still the shop's own."""
 
@@ -146,18 +126,23 @@ CREATE_STAGE: Final = (
 APPEND: Final = f"""
 WITH incoming AS MATERIALIZED (
     SELECT event_id(occurred_at, line, raw.key) AS id, line, kind,
-           s.subject, i.item, quantity, price, slate, detail::jsonb AS detail
+           s.subject, i.item, quantity, price, slate, detail::jsonb AS detail, delivery
     FROM {{source}}
     LEFT JOIN subject_key s ON s.key = raw.subject
     LEFT JOIN item_key i ON i.key = raw.item
+), claimed AS (
+    INSERT INTO delivery (key)
+    SELECT DISTINCT delivery FROM incoming WHERE delivery IS NOT NULL ORDER BY 1
+    ON CONFLICT (key) DO NOTHING
+    RETURNING key
 ), appended AS (
     INSERT INTO event (id, kind, subject, item, quantity, price, slate, detail)
-    SELECT id, kind, subject, item, quantity, price, slate, detail FROM incoming ORDER BY id
+    SELECT id, kind, subject, item, quantity, price, slate, detail FROM incoming
+    WHERE delivery IS NULL OR delivery IN (SELECT key FROM claimed) ORDER BY id
     ON CONFLICT (id) DO NOTHING
-    RETURNING id, kind, subject, item
+    RETURNING id, kind, subject, item, detail
 ), {user_state.FROM_APPENDED}
-SELECT (SELECT count(*) FROM incoming WHERE line = 0),
-       (SELECT count(DISTINCT id) FROM incoming JOIN appended USING (id) WHERE line = 0),
+SELECT (SELECT count(DISTINCT id) FROM incoming JOIN appended USING (id) WHERE line = 0),
        (SELECT count(*) FROM appended),
        pg_current_xact_id()::text
 """
@@ -171,54 +156,99 @@ BULK: Final = 5_000
 def append(events: Sequence[Event]) -> Appended:
     """Append events in the caller's transaction; each is there once, however often it comes.
 
-    Must run inside transaction.atomic(). Returns counts of events (not of lines) and the
-    position. After the commit the workers are woken.
+    Must run inside transaction.atomic(), before it has written anything about shoppers.
+    Returns counts of events (not of lines) and the position. After the commit the workers
+    are woken.
     """
-    dated = _with_first_times(events)
-    rows = [row for event in dated for row in _rows(event)]
-    if not rows:
+    packed = pack(events)
+    if not packed.rows:
         return Appended(0, 0, position.end())
-    if len(rows) >= BULK:
-        return append_packed(_packed(rows))
-    intern_subjects({row[4] for row in rows if row[4] is not None})
-    intern_items({row[5] for row in rows if row[5] is not None})
-    with cursor() as hot:
-        hot.execute(APPEND_ARRAYS, [list(c) for c in zip(*rows, strict=True)], prepare=True)
-        return _appended(hot)
+    if len(packed.rows) >= BULK:
+        return append_packed(packed)
+    return _append(packed, APPEND_ARRAYS, [list(c) for c in zip(*packed.rows, strict=True)])
 
 
 class Packed(NamedTuple):
-    """Events ready to be copied: the names they use, and their rows in COPY's text format."""
+    """Events ready to be appended: their rows, the names they use, the people they are about."""
 
+    sent: int
+    rows: list[tuple[Any, ...]]
     subjects: set[str]
     items: set[str]
-    copied: str
+    links: set[tuple[str, str]]
+    """Facts about people: (name, target); a target of "" can change whatever the links say."""
 
 
 def pack(events: Iterable[Event]) -> Packed:
-    """Make a batch ready without the database, so that another thread can; all must be timed."""
-    return _packed([row for event in events for row in _rows(event)])
+    """Make a batch ready without the database, so that another thread can. Of two deliveries
+    of a key the first counts."""
+    packed = Packed(0, [], set(), set(), set())
+    delivered: set[uuid.UUID] = set()
+    sent = 0
+    for event in events:
+        sent += 1
+        digest = _digest(event.key) if event.key is not None and event.keyed else None
+        if digest is not None and digest in delivered:
+            continue
+        if digest is not None:
+            delivered.add(digest)
+        packed.rows.extend(_rows(event, digest))
+        if event.subject is not None:
+            packed.subjects.add(event.subject)
+        packed.items.update(line.item for line in event.lines if line.item is not None)
+        if event.kind in PEOPLE and event.subject is not None:
+            packed.links.add((event.subject, _target(event)))
+    packed.subjects.update(target for _, target in packed.links if target)
+    return packed._replace(sent=sent)
+
+
+PEOPLE: Final = frozenset({Kind.IDENTIFY, Kind.SUBJECT_QUARANTINED})
+
+
+def _target(event: Event) -> str:
+    detail = event.detail or {}
+    return "" if detail.get("undo") else str(detail.get("person", ""))
 
 
 def append_packed(packed: Packed) -> Appended:
     """Append what was packed, as `append` does, through COPY."""
-    intern_subjects(packed.subjects)
-    intern_items(packed.items)
+    copied = "".join(map(_copied, packed.rows))
     with cursor() as hot:
         hot.execute(CREATE_STAGE)
         hot.execute("TRUNCATE incoming_event")
         with hot.copy("COPY incoming_event FROM STDIN") as copy:
-            copy.write(packed.copied)
+            copy.write(copied)
         hot.execute("ANALYZE incoming_event")
-        hot.execute(APPEND_STAGED)
-        return _appended(hot)
+    return _append(packed, APPEND_STAGED, None)
 
 
-def _appended(hot: psycopg.Cursor[tuple[Any, ...]]) -> Appended:
-    (sent, accepted, written, xid) = hot.fetchone() or (0, 0, 0, "")
+def _append(packed: Packed, statement: str, rows: list[list[Any]] | None) -> Appended:
+    """Locks, names, facts, and whoever the facts join or part: in this order, for a statement
+    sees what committed before it began, and what it waits for must not have moved meanwhile."""
+    moving = _lock(packed)
+    intern_subjects(packed.subjects)
+    _intern("item_key", list(packed.items))
+    with cursor() as hot:
+        hot.execute(statement, rows, prepare=rows is not None)
+        (accepted, written, xid) = hot.fetchone() or (0, 0, "")
+    if moving:
+        people.settle(moving)
     if written:
         transaction.on_commit(wake.ask)
-    return Appended(accepted, sent - accepted, xid)
+    return Appended(accepted, packed.sent - accepted, xid)
+
+
+def _lock(packed: Packed) -> set[str]:
+    """Take what people.SHARE describes; returns the names whose persons may change."""
+    if not packed.subjects:
+        return set()
+    if not packed.links or people.stand(packed.links):
+        people.share(packed.subjects)
+        if not packed.links or people.stand(packed.links):
+            return set()
+    moving = {name for name, _ in packed.links}
+    people.hold(moving | {target for _, target in packed.links if target}, packed.subjects)
+    return moving
 
 
 def intern_subjects(keys: Iterable[str]) -> None:
@@ -242,40 +272,17 @@ def _intern(table: str, keys: list[str]) -> None:
         hot.execute(INTERN.format(table=table), [keys], prepare=True)
 
 
-def _with_first_times(events: Sequence[Event]) -> Sequence[Event]:
-    """An event with a key but no time takes the time of its first delivery, so that its id
-    is the same each time it comes."""
-    keys = {_digest(e.key) for e in events if e.key is not None and not e.timed}
-    if not keys:
-        return events
-    with cursor() as hot:
-        hot.execute(FIRST_TIMES, {"keys": list(keys), "now": datetime.now(UTC)}, prepare=True)
-        times = dict(hot.fetchall())
-    return [
-        e._replace(occurred_at=times[_digest(e.key)]) if e.key is not None and not e.timed else e
-        for e in events
-    ]
-
-
 def _digest(key: str) -> uuid.UUID:
     return uuid.UUID(bytes=hashlib.blake2b(key.encode(), digest_size=16).digest())
 
 
-def _rows(event: Event) -> Iterator[tuple[Any, ...]]:
+def _rows(event: Event, delivery: uuid.UUID | None) -> Iterator[tuple[Any, ...]]:
     """The event's lines in the order of COLUMNS; a fact without a key gets a random one."""
     key = secrets.token_hex(16) if event.key is None else event.key
     detail = orjson.dumps(event.detail).decode() if event.detail else None
     for number, line in enumerate(event.lines):
         yield (event.occurred_at, number, key, event.kind.value, event.subject, line.item,
-               line.quantity, line.price, event.slate, detail)  # fmt: skip
-
-
-def _packed(rows: Sequence[tuple[Any, ...]]) -> Packed:
-    return Packed(
-        subjects={row[4] for row in rows if row[4] is not None},
-        items={row[5] for row in rows if row[5] is not None},
-        copied="".join(map(_copied, rows)),
-    )
+               line.quantity, line.price, event.slate, detail, delivery)  # fmt: skip
 
 
 TAB: Final = "\t"

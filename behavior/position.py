@@ -28,6 +28,9 @@ WHERE xid >= pg_snapshot_xmin(CAST(:since AS pg_snapshot))
 ADOPT: Final = """
 UPDATE event SET xid = '3' WHERE NOT pg_visible_in_snapshot(xid, pg_current_snapshot())
 """
+ADOPT_CHANGES: Final = """
+DELETE FROM person_change WHERE NOT pg_visible_in_snapshot(xid, pg_current_snapshot())
+"""
 
 
 def adopt(connection: Connection) -> None:
@@ -37,6 +40,7 @@ def adopt(connection: Connection) -> None:
     """
     connection.execute(text("SET LOCAL rec.erasing = 'on'"))
     connection.execute(text(ADOPT))
+    connection.execute(text(ADOPT_CHANGES))
     connection.execute(text("SET LOCAL rec.erasing = 'off'"))
 
 

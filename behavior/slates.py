@@ -55,10 +55,12 @@ class Served:
 
 
 # uuidv7 keeps the index append-only: new slates touch its last page. The commit does not
-# wait for the disk: a crash may lose the last moments' slates, never an event.
+# wait for the disk: a crash may lose the last moments' slates, never an event. The shopper's
+# row is held, so that who is being erased leaves no list behind.
 RECORD: Final = """
 INSERT INTO slate (id, scenario, subject, items, shortfall, position, detail)
-SELECT uuidv7(), %s, (SELECT subject FROM subject_key WHERE key = %s), %s::int[], %s, %s, %s::jsonb
+SELECT uuidv7(), %s, (SELECT subject FROM subject_key WHERE key = %s FOR KEY SHARE), %s::int[], %s, %s,
+       %s::jsonb
 FROM set_config('synchronous_commit', 'off', true)
 RETURNING id
 """

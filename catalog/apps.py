@@ -1,7 +1,7 @@
 """The catalogue as a Django app.
 
-It knows when the scenarios that ship with recsite are made: after every migration, those
-that are missing. It never touches one that exists, so a merchant's settings survive.
+It knows when the scenarios and weights that ship with recsite are made: after every
+migration, those that are missing. It never touches one that exists, so a merchant's settings survive.
 """
 
 from typing import Any
@@ -22,15 +22,18 @@ class CatalogConfig(AppConfig):
     def ready(self) -> None:
         # A signal rather than a data migration: it also fires after a flush, which empties
         # the table but not the list of applied migrations.
-        post_migrate.connect(_make_scenarios, sender=self)
+        post_migrate.connect(_make_what_ships, sender=self)
 
 
-def _make_scenarios(*, apps: Apps = of_today, using: str, **_: Any) -> None:
-    from catalog.scenarios import SHIPPED
+def _make_what_ships(*, apps: Apps = of_today, using: str, **_: Any) -> None:
+    from catalog import countings, scenarios
 
-    try:
-        scenario = apps.get_model("catalog", "Scenario")
-    except LookupError:  # migrated back to before the table
-        return
-    rows = [scenario(**settings) for settings in SHIPPED]
-    scenario._default_manager.using(using).bulk_create(rows, ignore_conflicts=True)
+    weights = [{"projection": name} | counting.as_json()
+               for name, counting in countings.SHIPPED.items()]  # fmt: skip
+    for name, shipped in (("Scenario", scenarios.SHIPPED), ("SignalWeights", weights)):
+        try:
+            model = apps.get_model("catalog", name)
+        except LookupError:  # migrated back to before the table
+            continue
+        rows = [model(**settings) for settings in shipped]
+        model._default_manager.using(using).bulk_create(rows, ignore_conflicts=True)

@@ -4,16 +4,16 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
-from behavior import attribution, log, slates, user_state, wake
-from recommend import fold, projections
-from recsite.db import METADATA, connection
+from behavior import attribution, log, people, slates, user_state, wake
+from recommend import erase, fold, projections
+from recsite.db import METADATA, Xid8, connection
 
-TABLES = (attribution, log, slates, user_state, wake, fold, projections)
+TABLES = (attribution, log, people, slates, user_state, wake, erase, fold, projections)
 """Importing these fills METADATA."""
 
 
 # Reflection meets the column's type; SQLAlchemy knows it only by being told.
-ischema_names["xid8"] = log.Xid8
+ischema_names["xid8"] = Xid8
 
 TABLES_OF_REC = "SELECT tablename FROM pg_tables WHERE schemaname = 'rec'"
 

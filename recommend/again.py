@@ -18,9 +18,11 @@ SOURCE: Final = f"""
 SELECT {AGAIN} AS source, item, score / max(score) OVER () AS share, item AS because
 FROM (
     SELECT item, sum(power(2::float8, hour / {HALF_LIFE_HOURS}::float8)) AS score
-    FROM user_item, unnest(bought) AS hour
-    WHERE subject = (SELECT subject FROM shopper) AND bought[{HABIT}] IS NOT NULL
+    FROM user_item,
+         unnest(CASE WHEN 0 > ANY (bought) THEN kept(bought) ELSE bought END) AS hour
+    WHERE person = (SELECT person FROM shopper) AND bought[{HABIT}] IS NOT NULL
       AND (%(weights)s::float8[])[{AGAIN}] > 0
-    GROUP BY item ORDER BY score DESC, item LIMIT %(pool)s
+    GROUP BY item HAVING count(*) >= {HABIT}
+    ORDER BY score DESC, item LIMIT %(pool)s
 ) AS habit
 """

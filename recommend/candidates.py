@@ -1,8 +1,8 @@
 """Candidates: one statement asks every source, fuses, and drops what may not be shown.
 
 It promises at most `pool` items, each with what every source said of it, all on sale right
-now: stock, availability and price are read from the live catalogue row. Removal has three
-names here, and nowhere else: not on sale, seen, outside the category asked for.
+now: stock, availability and price are read from the live catalogue row. Removal has four
+names here, and nowhere else: not on sale, seen, dismissed, outside the category asked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import orjson
 
-from behavior.events import Kind
+from behavior import people
+from behavior.events import Kind, by_signal
 from recommend import again
 from recommend.projections import content, covisit, popularity
 from recsite.db import cursor
@@ -22,11 +23,15 @@ HISTORY: Final = 30
 SEED_WEIGHTS: Final = {
     Kind.VIEW_ITEM: 1.0, Kind.SELECT_ITEM: 1.0, Kind.ADD_TO_CART: 3.0, Kind.PURCHASE: 3.0,
     Kind.ADD_TO_WISHLIST: 3.0, Kind.RATE: 1.0, Kind.SHARE: 1.0, Kind.FOLLOW: 1.0,
+    Kind.REMOVE_FROM_CART: -3.0, Kind.REFUND: -3.0, Kind.REMOVE_FROM_WISHLIST: -3.0,
+    Kind.DISMISS: -1_000.0,
 }  # fmt: skip
+"""What takes back weighs as much as the deed, less; what is dismissed seeds nothing."""
 
-_BY_KIND: Final = [
-    SEED_WEIGHTS.get(Kind(n), 0.0) if n in set(Kind) else 0.0 for n in range(1, max(Kind) + 1)
-]
+_BY_SIGNAL: Final = by_signal(SEED_WEIGHTS)
+
+PURCHASED: Final = 1 << Kind.PURCHASE
+"""The mask of exclude_seen for what was bought, and not given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,13 @@ class Candidate:
 
 # What the shopper did lately; each step back in time weighs less.
 PERSONAL: Final = f"""
-SELECT item, sum((ARRAY{_BY_KIND}::float8[])[kind] * power(age::float8, -0.3::float8)) AS weight
-FROM shopper JOIN user_state USING (subject),
-     unnest(items[:{HISTORY}], kinds[:{HISTORY}]) WITH ORDINALITY AS recent(item, kind, age)
-GROUP BY item HAVING sum((ARRAY{_BY_KIND}::float8[])[kind]) > 0
+SELECT item, weight FROM (
+    SELECT item, sum(strength) AS total, sum(strength * power(age::float8, -0.3::float8)) AS weight
+    FROM shopper JOIN user_state USING (person),
+         unnest(items[:{HISTORY}], signals[:{HISTORY}]) WITH ORDINALITY AS recent(item, signal, age),
+         LATERAL (SELECT (%(strengths)s::float8[])[signal] AS strength) AS known
+    GROUP BY item) AS recalled
+WHERE total > 0 AND weight > 0
 """
 
 # The item of the page, or the basket.
@@ -70,7 +78,9 @@ GIVEN: Final = (
 # order, so only as many rows are read as it takes to fill the pool.
 GATHER: Final = f"""
 WITH shopper AS MATERIALIZED (
-    SELECT subject FROM subject_key WHERE key = %(shopper)s
+    {people.OF_KEY.format(key="%(shopper)s")}
+), dismissed AS MATERIALIZED (
+    SELECT item FROM shopper JOIN user_item USING (person) WHERE (kinds & {1 << Kind.DISMISS}) <> 0
 ), seed AS MATERIALIZED (
     {{seeds}}
 ), heard AS MATERIALIZED (
@@ -95,9 +105,12 @@ LEFT JOIN item_passage ON item_passage.item = fused.item
 WHERE available AND (stock IS NULL OR stock > 0)
   AND fused.item <> ALL (%(left_out)s::int[])
   AND (%(category)s::int = {popularity.EVERYTHING} OR %(category)s = ANY (lineage))
-  AND (%(seen)s::int = 0 OR %(seen)s & coalesce((
-          SELECT kinds FROM user_item
-          WHERE subject = (SELECT subject FROM shopper) AND user_item.item = fused.item), 0) = 0)
+  AND fused.item NOT IN (SELECT item FROM dismissed)
+  AND (%(seen)s::int = 0 OR NOT EXISTS (
+          SELECT FROM user_item
+          WHERE person = (SELECT person FROM shopper) AND user_item.item = fused.item
+            AND kinds & %(seen)s <> 0
+            AND (%(seen)s <> {PURCHASED} OR kinds & {1 << Kind.REFUND} = 0 OR kept(bought) IS NOT NULL)))
 ORDER BY score DESC, fused.item
 LIMIT %(pool)s
 """
@@ -153,6 +166,7 @@ def pinned(items: Sequence[int], wanted: Wanted) -> dict[int, Candidate]:
 def _parameters(wanted: Wanted) -> dict[str, Any]:
     return {
         "shopper": wanted.shopper,
+        "strengths": _BY_SIGNAL,
         "seeds": list(wanted.seeds or ()),
         "left_out": list(wanted.seeds or ()),
         "weights": [float(weight) for weight in wanted.weights],

@@ -14,8 +14,9 @@ from typing import Any, Final
 from django.db import transaction
 from sqlalchemy import Connection, text
 
-from behavior import user_state
+from behavior import people, user_state
 from behavior.events import Kind
+from catalog.countings import wanted
 from catalog.wishes import wishes
 from recommend import fold
 from recommend.metrics import Quality, judge
@@ -25,7 +26,7 @@ from recsite.db import one_snapshot
 
 SCHEMA: Final = "rec_evaluate"
 FOLDED: Final = (popularity, covisit)
-TABLES: Final = (*user_state.TABLES, *popularity.TABLES, *covisit.TABLES)
+TABLES: Final = (*people.TABLES, *user_state.TABLES, *popularity.TABLES, *covisit.TABLES)
 
 
 class NothingToJudge(Exception):
@@ -59,17 +60,20 @@ CREATE VIEW event AS SELECT * FROM rec.event WHERE id < first_id(CAST('{cut}' AS
 # Shoppers with a history, and the items they bought after the cut; hashing draws the same
 # shoppers each time.
 TARGETS: Final = f"""
-SELECT subject, key, array_agg(DISTINCT item) AS items
-FROM rec.event JOIN subject_key USING (subject)
-WHERE id >= first_id(:cut) AND kind = {Kind.PURCHASE.value} AND item IS NOT NULL
-  AND subject IN (SELECT subject FROM user_state)
-GROUP BY subject, key
-ORDER BY hashint4(subject), subject
+SELECT person, key, items
+FROM (SELECT CASE WHEN person.subject IS NULL THEN later.subject ELSE person.person END AS person,
+             array_agg(DISTINCT item) AS items
+      FROM rec.event AS later LEFT JOIN person USING (subject)
+      WHERE id >= first_id(:cut) AND kind = {Kind.PURCHASE.value} AND item IS NOT NULL
+      GROUP BY 1) AS buyer
+JOIN subject_key ON subject_key.subject = person
+WHERE person IN (SELECT person FROM user_state)
+ORDER BY hashint4(person), person
 LIMIT :most
 """
 
 DEALT: Final = (
-    "SELECT subject, array_agg(item) FROM user_item WHERE subject = ANY(:subjects) GROUP BY 1"
+    "SELECT person, array_agg(item) FROM user_item WHERE person = ANY(:persons) GROUP BY 1"
 )
 
 ON_SALE: Final = (
@@ -92,17 +96,18 @@ def evaluate(plan: Plan, shoppers: Any = iter) -> Report:
                 raise NothingToJudge(
                     f"No shopper has a history before {plan.cut} and a purchase after."
                 )
-            lists = dict(_lists(plan, shoppers([(t.subject, t.key) for t in targets])))
-            report = _report(inside, plan, {t.subject: frozenset(t.items) for t in targets}, lists)
+            lists = dict(_lists(plan, shoppers([(t.person, t.key) for t in targets])))
+            report = _report(inside, plan, {t.person: frozenset(t.items) for t in targets}, lists)
         transaction.set_rollback(True)
     return report
 
 
 def _fold_before(inside: Connection, cut: datetime) -> None:
     inside.execute(text(BEFORE.format(cut=cut.isoformat())))
+    people.fill(inside)
     user_state.fill(inside)
     for one in FOLDED:
-        one.fill(inside)
+        one.fill(inside, wanted(one.NAME))
     for table in TABLES:
         inside.execute(text(f"ANALYZE {table.name}"))
     # From here on it serves: the big statement is planned once, as it is live.
@@ -121,7 +126,7 @@ def _report(
     bought: Mapping[int, frozenset[int]],
     lists: Mapping[int, Sequence[int]],
 ) -> Report:
-    rows = inside.execute(text(DEALT), {"subjects": list(bought)}).all()
+    rows = inside.execute(text(DEALT), {"persons": list(bought)}).all()
     dealt = {subject: frozenset(items) for subject, items in rows}
     repeat = {who: items & dealt[who] for who, items in bought.items()}
     new = {who: items - dealt[who] for who, items in bought.items()}

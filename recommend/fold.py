@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -22,9 +23,11 @@ from sqlalchemy import (
     Text,
     text,
 )  # fmt: skip
+from sqlalchemy.dialects.postgresql import JSONB
 
-from behavior import position, user_state
+from behavior import people, position, user_state
 from behavior.position import NOTHING
+from catalog.countings import Counting, wanted
 from recommend.projections import PROJECTIONS, Projection
 from recsite.db import METADATA, cursor, one_snapshot
 
@@ -38,9 +41,11 @@ projection = Table(
     Column("events", BigInteger, nullable=False),
     Column("seconds", Float, nullable=False),
     Column("folded_at", DateTime(timezone=True), nullable=False),
+    Column("settings", JSONB, nullable=False, server_default=text("'{}'")),
 )
 """Where each projection stands in the log: `snapshot` is what it has read, `epoch` the
-cluster whose transaction ids that means, the rest is its last run for the admin."""
+cluster whose transaction ids that means, `settings` the weights that it was counted with, the
+rest is its last run for the admin."""
 
 SCRATCH: Final = "rec_scratch"
 
@@ -58,7 +63,9 @@ class Advanced:
     seconds: float
 
 
-STANDING: Final = "SELECT snapshot, epoch, version FROM projection WHERE name = :name"
+STANDING: Final = """
+SELECT snapshot, epoch, version, settings::text AS settings FROM projection WHERE name = :name
+"""
 
 HERE: Final = """
 SELECT pg_current_snapshot()::text AS snapshot, system_identifier::text AS epoch FROM pg_control_system()
@@ -76,11 +83,12 @@ WHERE xid >= pg_snapshot_xmin(CAST(:since AS pg_snapshot))
 
 # Compare-and-set: the row moves only from where this fold began.
 MOVE: Final = """
-INSERT INTO projection AS p (name, version, epoch, snapshot, events, seconds, folded_at)
-VALUES (:name, :version, :epoch, :snapshot, :events, :seconds, now())
+INSERT INTO projection AS p (name, version, epoch, snapshot, events, seconds, folded_at, settings)
+VALUES (:name, :version, :epoch, :snapshot, :events, :seconds, now(), CAST(:settings AS jsonb))
 ON CONFLICT (name) DO UPDATE SET
     version = excluded.version, epoch = excluded.epoch, snapshot = excluded.snapshot,
-    events = excluded.events, seconds = excluded.seconds, folded_at = excluded.folded_at
+    events = excluded.events, seconds = excluded.seconds, folded_at = excluded.folded_at,
+    settings = excluded.settings
 WHERE p.snapshot = :since
 """
 
@@ -97,9 +105,10 @@ def named(name: str | None) -> tuple[Projection, ...]:
 def advance(one: Projection) -> Advanced:
     """Bring one projection to the log's end: effects and position in one transaction.
 
-    Where the code or the cluster is another than the one that folded last, it is rebuilt.
+    Where the code, the cluster or the weights are others than those that folded last, it is
+    rebuilt.
     """
-    with _alone(one):
+    with alone(one):
         with one_snapshot() as inside:
             standing = _standing(one, inside)
             if standing.is_current:
@@ -112,7 +121,7 @@ def rebuild(one: Projection) -> Advanced:
 
     Readers see the old tables until the commit, which only renames.
     """
-    with _alone(one):
+    with alone(one):
         return _rebuild(one)
 
 
@@ -121,25 +130,28 @@ def verify(one: Projection) -> dict[str, tuple[str, str]]:
 
     Both are taken in one snapshot, so nothing that happens meanwhile can make them differ.
     """
-    with _alone(one), one_snapshot() as inside:
+    with alone(one), one_snapshot() as inside:
         standing = _standing(one, inside)
         if standing.is_current:
             _advance(one, inside, standing)
         live = checksums(inside, one.TABLES)
         with beside(inside, one.TABLES):
-            one.fill(inside)
+            one.fill(inside, standing.counting)
             built = checksums(inside, one.TABLES)
         inside.execute(text(f"DROP SCHEMA {SCRATCH} CASCADE"))
     return {name: (live[name], built[name]) for name in live}
 
 
 def verify_user_state() -> dict[str, tuple[str, str]]:
-    """Prove the shoppers' own state, which moves with the log and so needs no advancing."""
+    """Prove who is one person, and the shoppers' own state: both move with the log and need no
+    advancing."""
+    tables = (*people.TABLES, *user_state.TABLES)
     with one_snapshot() as inside:
-        live = checksums(inside, user_state.TABLES)
-        with beside(inside, user_state.TABLES):
+        live = checksums(inside, tables)
+        with beside(inside, tables):
+            people.fill(inside)
             user_state.fill(inside)
-            built = checksums(inside, user_state.TABLES)
+            built = checksums(inside, tables)
         inside.execute(text(f"DROP SCHEMA {SCRATCH} CASCADE"))
     return {name: (live[name], built[name]) for name in live}
 
@@ -169,21 +181,24 @@ def beside(inside: Connection, tables: Sequence[Table], schema: str = SCRATCH) -
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """Where a projection stands, and the snapshot it could move to."""
+    """Where a projection stands, the snapshot it could move to, and how it is to count."""
 
     since: str
     until: str
     epoch: str
+    counting: Counting
     is_current: bool
 
 
 def _standing(one: Projection, inside: Connection) -> _Standing:
     here = inside.execute(text(HERE)).one()
+    counting = wanted(one.NAME)
     row = inside.execute(text(STANDING), {"name": one.NAME}).one_or_none()
     if row is None:
-        return _Standing(NOTHING, here.snapshot, here.epoch, is_current=True)
-    current = row.epoch == here.epoch and row.version == one.VERSION
-    return _Standing(row.snapshot, here.snapshot, here.epoch, current)
+        return _Standing(NOTHING, here.snapshot, here.epoch, counting, is_current=True)
+    current = (row.epoch, row.version, orjson.loads(row.settings)) == (
+        here.epoch, one.VERSION, counting.as_json())  # fmt: skip
+    return _Standing(row.snapshot, here.snapshot, here.epoch, counting, current)
 
 
 def _advance(one: Projection, inside: Connection, standing: _Standing) -> Advanced:
@@ -194,9 +209,9 @@ def _advance(one: Projection, inside: Connection, standing: _Standing) -> Advanc
     if events == 0:
         return Advanced(one.NAME, 0, 0.0)
     if standing.since == NOTHING:
-        one.fill(inside)
+        one.fill(inside, standing.counting)
     else:
-        one.fold(inside, standing.since)
+        one.fold(inside, standing.since, standing.counting)
     return _move(one, inside, standing, Advanced(one.NAME, events, time.perf_counter() - began))
 
 
@@ -206,7 +221,7 @@ def _rebuild(one: Projection) -> Advanced:
         standing = _standing(one, inside)
         position.adopt(inside)
         with beside(inside, one.TABLES):
-            one.fill(inside)
+            one.fill(inside, standing.counting)
         for table in one.TABLES:
             inside.execute(text(f"DROP TABLE rec.{table.name}"))
             inside.execute(text(f"ALTER TABLE {SCRATCH}.{table.name} SET SCHEMA rec"))
@@ -219,6 +234,7 @@ def _move(one: Projection, inside: Connection, standing: _Standing, done: Advanc
     moved = inside.execute(text(MOVE), {
         "name": one.NAME, "version": one.VERSION, "epoch": standing.epoch, "since": standing.since,
         "snapshot": standing.until, "events": done.events, "seconds": done.seconds,
+        "settings": orjson.dumps(standing.counting.as_json()).decode(),
     })  # fmt: skip
     if moved.rowcount != 1:
         raise RuntimeError(f"{one.NAME} was moved by another worker in spite of the lock")
@@ -226,8 +242,8 @@ def _move(one: Projection, inside: Connection, standing: _Standing, done: Advanc
 
 
 @contextlib.contextmanager
-def _alone(one: Projection) -> Iterator[None]:
-    """No two workers fold one projection at once.
+def alone(one: Projection) -> Iterator[None]:
+    """Hold the projection, for no two workers may fold it at once. Whoever holds it may hold it again.
 
     The lock is taken before the transaction: inside it, waiting would leave us with a
     snapshot from before the other worker's commit. A worker that dies lets go of it.

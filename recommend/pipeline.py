@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from behavior import position, slates
-from behavior.events import Kind
 from catalog.wishes import RuleRow, ScenarioSettings, wishes
 from recommend import candidates, reasons, rerank, rules
-from recommend.candidates import Candidate, Wanted
+from recommend.candidates import PURCHASED, Candidate, Wanted
 from recommend.projections.popularity import EVERYTHING
 from recommend.reasons import Reason
 from recommend.sources import NAMES
@@ -28,7 +27,7 @@ DEEP_POOL: Final = 2_000
 """Candidates of a second look, where the first falls short because so many of the best are
 sold out, seen or hidden."""
 
-SEEN: Final = {"none": 0, "purchased": 1 << Kind.PURCHASE, "interacted": -1}
+SEEN: Final = {"none": 0, "purchased": PURCHASED, "interacted": -1}
 """exclude_seen as a mask over user_item.kinds."""
 
 

@@ -38,7 +38,9 @@ SELECT item_key.item, item_key.key, coalesce(nullif(title, ''), item_key.key), c
 FROM item_key
 LEFT JOIN catalog_item ON catalog_item.id = item_key.item
 LEFT JOIN subject_key ON subject_key.key = %(shopper)s
-LEFT JOIN user_item ON user_item.subject = subject_key.subject AND user_item.item = item_key.item
+LEFT JOIN person USING (subject)
+LEFT JOIN user_item ON user_item.item = item_key.item
+    AND user_item.person = CASE WHEN person.subject IS NULL THEN subject_key.subject ELSE person.person END
 WHERE item_key.item = ANY (%(items)s::int[])
 """
 

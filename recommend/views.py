@@ -1,4 +1,8 @@
-"""GET or POST /v1/recommend/{scenario}: the list, with a reason for each item."""
+"""GET or POST /v1/recommend/{scenario}: the list, with a reason for each item.
+
+It promises one slate an answer. With `min_position` it waits, a second at most, until the
+projections hold that place of the log, and otherwise says how far behind they are.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,13 +14,16 @@ from rest_framework.views import APIView
 
 from behavior.envelope import LONGEST_ID, LONGEST_TEXT, digits
 from behavior.events import subject_key
+from recommend import arrival
 from recommend.pipeline import SEEN, Ask, Composed, Refused, serve
 from recsite.api import Problem
 from recsite.keys import PublishableKey
 
 MOST_ITEMS: Final = 100
 MOST_COUNT: Final = 100
-FIELDS: Final = {"user_id", "anonymous_id", "item_id", "items", "category", "count", "exclude_seen"}
+FIELDS: Final = {
+    "user_id", "anonymous_id", "item_id", "items", "category", "count", "exclude_seen", "min_position",
+}  # fmt: skip
 
 
 class RecommendView(APIView):
@@ -34,11 +41,14 @@ class RecommendView(APIView):
 
 
 def _answer(scenario: str, given: Mapping[str, Any]) -> Response:
+    ask, position = _ask(scenario, given), _position(given)
     try:
-        recommendation_id, composed = serve(_ask(scenario, given), datetime.now(UTC))
+        behind = arrival.wait_for(position) if position is not None else {}
+        recommendation_id, composed = serve(ask, datetime.now(UTC))
     except Refused as refused:
         raise Problem(refused.status, refused.code, refused.message) from None
-    return Response(_body(recommendation_id, composed))
+    body = _body(recommendation_id, composed)
+    return Response(body | {"behind": behind} if behind else body)
 
 
 def _body(recommendation_id: str, composed: Composed) -> dict[str, Any]:
@@ -118,6 +128,18 @@ def _count(given: Mapping[str, Any]) -> int | None:
         or not 1 <= int(text[:9]) <= MOST_COUNT
     ):
         raise Problem(400, "bad_count", f"count must be a whole number from 1 to {MOST_COUNT}.")
+    return int(text)
+
+
+def _position(given: Mapping[str, Any]) -> int | None:
+    value = given.get("min_position")
+    if value is None or value == "":
+        return None
+    text = str(value)
+    if isinstance(value, bool) or not text.isascii() or not text.isdigit() or len(text) > 19:
+        raise Problem(
+            400, "bad_min_position", "min_position must be the position that an answer carried."
+        )
     return int(text)
 
 

@@ -125,6 +125,10 @@ ASK = _object(
     items=_list(_text("Your own id.", **ID), maxItems=100, description="What the basket holds."),
     category=_text("Only items of this category and below.", example="Home > Kitchen > Mugs"),
     count=_whole("How many; the scenario's own length, if left out.", minimum=1, maximum=100),
+    min_position=_text(
+        "Wait, a second at most, until the list can hold what this position of an earlier answer "
+        "names; `behind` says if it does not."
+    ),
     exclude_seen=_text(
         "Leave out what the shopper dealt with; the scenario's own choice, if left out.",
         enum=["none", "purchased", "interacted"],
@@ -152,14 +156,30 @@ SLATE = _object(
     items=_list(part("Recommended"), description="Best first."),
     shortfall=_whole("How many items fewer than asked for."),
     position=_text("The place in the log that this list has seen."),
+    behind={
+        "type": "object",
+        "additionalProperties": {"type": "integer"},
+        "description": "Where `min_position` was not reached: events that each projection has yet "
+        "to read.",
+    },
     unknown_items=_list(_text("An id."), description="Ids of the request that nobody ever named."),
 )
+
+ERASED = _object(
+    "erasure names events slates",
+    erasure=_whole("The number of the proof."),
+    names=_whole("Names under which the person was known."),
+    events=_whole("Lines of the log that are gone."),
+    slates=_whole("Lists that are gone."),
+)
+
+LINES = {"type": "string", "description": "application/x-ndjson"}
 
 PARTS: Final[dict[str, Schema]] = {
     "Problem": PROBLEM, "Rejected": REJECTED, "Line": LINE, "Event": EVENT,
     "Appended": APPENDED, "Item": ITEM, "StandingItem": STANDING, "NamedItem": NAMED,
     "ItemsPut": PUT_MANY, "Ask": ASK, "Reason": REASON,
-    "Recommended": RECOMMENDED, "Slate": SLATE,
+    "Recommended": RECOMMENDED, "Slate": SLATE, "Erased": ERASED,
 }  # fmt: skip
 
 EVENTS = _object("events", events=_list(part("Event"), maxItems=1_000))

@@ -15,6 +15,7 @@ from django.db import connection as django_connection
 from django.db import transaction
 from psycopg.types.json import set_json_dumps, set_json_loads
 from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine
+from sqlalchemy.types import UserDefinedType
 
 METADATA = MetaData(
     naming_convention={
@@ -28,6 +29,15 @@ METADATA = MetaData(
 # orjson reads the log's details about three times as fast as json; set once for the process.
 set_json_loads(orjson.loads)
 set_json_dumps(orjson.dumps)
+
+
+class Xid8(UserDefinedType[str]):
+    """Postgres' 64-bit transaction id: never wraps, but starts again in a new cluster."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "XID8"
 
 
 class _Borrowed:

@@ -131,6 +131,31 @@ def recommend(view: View) -> View:
     )(view)  # fmt: skip
 
 
+def person(view: View) -> View:
+    return _person(view, "user_id", "Your own id of the shopper, percent-encoded.")
+
+
+def anonymous(view: View) -> View:
+    return _person(
+        type("AnonymousView", (view,), {}),
+        "anonymous_id",
+        "The browser or device, percent-encoded.",
+    )
+
+
+def _person(view: View, name: str, description: str) -> View:
+    where = [_parameter(name, description, location="path", required=True)]
+    return extend_schema_view(
+        get=_operation("people", "All that is kept about a person",
+                       "JSONL, a line a row, under all names that were joined to this one. Needs a "
+                       "secret key.", asks=where, gives={200: contract.LINES}),
+        delete=_operation("people", "Forget a person",
+                          "Out of the log and of everything that was counted from it, in one "
+                          "transaction. What stays is a proof without personal data. Needs a secret "
+                          "key.", asks=where, gives={200: part("Erased")}),
+    )(view)  # fmt: skip
+
+
 def noop(view: View) -> View:
     return extend_schema_view(
         get=_operation("house", "Do nothing", "What a call costs before its own work.",

@@ -183,6 +183,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "behaviour", "description": "What shoppers do."},
         {"name": "lists", "description": "What to show them."},
         {"name": "catalogue", "description": "What the shop sells."},
+        {"name": "people", "description": "What is kept about a person, and forgetting it."},
         {"name": "house", "description": "Measuring the stack itself."},
     ],
 }

@@ -5,6 +5,7 @@ from django.urls import path, register_converter
 
 from behavior.views import EventsView
 from catalog.views import ItemsView, ItemView
+from recommend.person import PersonView
 from recommend.views import RecommendView
 from recsite import border, openapi, views
 
@@ -31,6 +32,12 @@ urlpatterns = [
     path("v1/items", openapi.items(ItemsView).as_view(), name="items"),
     path("v1/items/<item:item_id>", openapi.item(ItemView).as_view(), name="item"),
     path("v1/recommend/<scenario>", openapi.recommend(RecommendView).as_view(), name="recommend"),
+    path("v1/users/<item:user_id>", openapi.person(PersonView).as_view(), name="user"),
+    path(
+        "v1/anonymous/<item:anonymous_id>",
+        openapi.anonymous(PersonView).as_view(),
+        name="anonymous",
+    ),
     path("v1/noop", openapi.noop(views.NoopView).as_view(), name="noop"),
     path("v1/schema", openapi.SchemaView.as_view(), name="schema"),
     path("v1/docs", openapi.DocsView.as_view(), name="docs"),

@@ -59,8 +59,27 @@ uncart = functools.partial(did, Kind.REMOVE_FROM_CART)
 purchase = functools.partial(did, Kind.PURCHASE)
 refund = functools.partial(did, Kind.REFUND)
 wish = functools.partial(did, Kind.ADD_TO_WISHLIST)
+unwish = functools.partial(did, Kind.REMOVE_FROM_WISHLIST)
 dismiss = functools.partial(did, Kind.DISMISS)
 shown = functools.partial(did, Kind.VIEW_ITEM_LIST)
+
+
+def rate(user: str, item_id: str, stars: float, **more: Any) -> Event:
+    """A rating of so many stars, 0 to 5."""
+    return did(Kind.RATE, user, item_id, **more)._replace(detail={"rating": stars})
+
+
+def identify(name: str, user: str, *, undo: bool = False, **more: Any) -> Event:
+    """One name turns out to be another's, or no longer."""
+    target = user if ":" in user else f"user:{user}"
+    detail = {"person": target} | ({"undo": True} if undo else {})
+    return did(Kind.IDENTIFY, name, **more)._replace(detail=detail)
+
+
+def quarantine(name: str, *, undo: bool = False, **more: Any) -> Event:
+    """A shopper is hidden from all counting, or shown again."""
+    detail = {"undo": True} if undo else None
+    return did(Kind.SUBJECT_QUARANTINED, name, **more)._replace(detail=detail)
 
 
 def given(*deliveries: Event | Sequence[Event]) -> list[log.Appended]:
@@ -196,12 +215,14 @@ def attributed() -> list[Row]:
 
 
 def states() -> dict[str, list[tuple[uuid.UUID, str, str]]]:
-    """subject → [(event id, kind, item)], the newest first."""
+    """person → [(event id, kind, item)], the newest first."""
     key = names("item_key")
-    rows = ask("SELECT key, ids, items, kinds FROM user_state JOIN subject_key USING (subject)")
+    rows = ask(
+        "SELECT key, ids, items, signals FROM user_state JOIN subject_key ON subject = person"
+    )
     return {
-        subject: [(i, Kind(k).label, key[n]) for i, n, k in zip(ids, items, kinds, strict=True)]
-        for subject, ids, items, kinds in rows
+        who: [(i, Kind(s & 31).label, key[n]) for i, n, s in zip(ids, items, signals, strict=True)]
+        for who, ids, items, signals in rows
     }
 
 
@@ -211,10 +232,11 @@ def state(user: str) -> list[tuple[str, str]]:
 
 
 def dealings() -> dict[tuple[str, str], Row]:
-    """(subject, item) → (kinds seen, newest event's id, hours of purchase, the newest first)."""
+    """(person, item) → (kinds seen, newest event's id, hours of purchase and, negative, of
+    refund, the newest first)."""
     rows = ask(
-        "SELECT s.key, i.key, kinds, last, bought FROM user_item JOIN subject_key s USING (subject)"
-        " JOIN item_key i USING (item)"
+        "SELECT s.key, i.key, kinds, last, bought FROM user_item"
+        " JOIN subject_key s ON s.subject = person JOIN item_key i USING (item)"
     )
     return {(s, i): (kinds_of(bits), last, bought) for s, i, bits, last, bought in rows}
 
@@ -224,12 +246,23 @@ def kinds_of(bits: int) -> frozenset[str]:
     return frozenset(kind.label for kind in Kind if bits >> kind & 1)
 
 
+def persons() -> dict[str, str | None]:
+    """subject → the person who stands for them; None where hidden. Who is alone is left out."""
+    key = names("subject_key")
+    rows = ask("SELECT subject, person FROM person WHERE person IS DISTINCT FROM subject")
+    return {key[subject]: None if person is None else key[person] for subject, person in rows}
+
+
 READERS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "covisit": lambda: {"covisit": pairs(), "item_count": counts(), "neighbours": _unranked()},
     "popularity": lambda: {"popularity_day": days(), "popularity": all_popular()},
     "content": lambda: {"item_passage": passages()},
     "attribution": lambda: {"attribution": attributed()},
-    "user_state": lambda: {"user_state": states(), "user_item": dealings()},
+    "user_state": lambda: {
+        "user_state": states(),
+        "user_item": dealings(),
+        "person": persons(),
+    },
 }
 """Everything that a projection holds, by table."""
 

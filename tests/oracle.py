@@ -8,16 +8,18 @@ import hashlib
 import math
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
 from behavior import user_state
 from behavior.events import Event, Kind
+from catalog.countings import SHIPPED, Counting
 from catalog.feed import ItemContent
 from recommend.projections import covisit, popularity
+from recommend.projections import pairs as pairing
 from tests.given import START
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,6 +37,9 @@ class Fact:
     subject: str
     item: str | None
     slate: uuid.UUID | None
+    stars: float | None = None
+    about: str | None = None
+    undo: bool = False
 
     @property
     def hour(self) -> int:
@@ -61,7 +66,51 @@ def _lines(event: Event) -> Iterator[Fact]:
     at = EPOCH + timedelta(milliseconds=millis)
     for number, line in enumerate(event.lines):
         made = event_id(event.occurred_at, number, event.key)
-        yield Fact(made, at, event.kind, event.subject, line.item, event.slate)
+        said = event.detail or {}
+        yield Fact(made, at, event.kind, event.subject, line.item, event.slate,
+                   said.get("rating"), said.get("person"), bool(said.get("undo")))  # fmt: skip
+
+
+# ── people ─────────────────────────────────────────────────────────────────────────────────
+
+
+def persons(log: Iterable[Fact]) -> dict[str, str | None]:
+    """subject → the person they are; None for the hidden. Who is alone is left out."""
+    links, hidden = _links(log)
+    names = links.keys() | hidden
+    found = {name: None if name in hidden else _root(name, links) for name in names}
+    return {name: person for name, person in found.items() if person != name}
+
+
+def _links(log: Iterable[Fact]) -> tuple[dict[str, str], set[str]]:
+    """Which name leads to which, and who is hidden, by what was said last."""
+    said: dict[tuple[str, Kind, str | None], Fact] = {}
+    for fact in sorted(log):
+        if fact.kind in (Kind.IDENTIFY, Kind.SUBJECT_QUARANTINED):
+            said[fact.subject, fact.kind, fact.about] = fact
+    standing = sorted(fact for fact in said.values() if not fact.undo)
+    links = {f.subject: str(f.about) for f in standing if f.kind is Kind.IDENTIFY}
+    return links, {f.subject for f in standing if f.kind is Kind.SUBJECT_QUARANTINED}
+
+
+def _root(name: str, links: Mapping[str, str]) -> str:
+    path = [name]
+    while (following := links.get(path[-1])) is not None:
+        if following in path:
+            return min(path[path.index(following) :])
+        path.append(following)
+    return path[-1]
+
+
+def of_persons(log: Iterable[Fact]) -> list[Fact]:
+    """The facts with the person in place of the subject; those of the hidden are left out."""
+    everyone = list(log)
+    known = persons(everyone)
+    return [
+        replace(fact, subject=person)
+        for fact in everyone
+        if (person := known.get(fact.subject, fact.subject)) is not None
+    ]
 
 
 def _by_subject(those: Iterable[Fact]) -> dict[str, list[Fact]]:
@@ -69,25 +118,73 @@ def _by_subject(those: Iterable[Fact]) -> dict[str, list[Fact]]:
     return {subject: list(own) for subject, own in groupby(ordered, lambda fact: fact.subject)}
 
 
+def _weight(fact: Fact, counting: Counting) -> float:
+    """A rating weighs from minus its kind's weight (no star) to all of it (five)."""
+    weight = counting.weights.get(fact.kind, 0.0)
+    if fact.kind is not Kind.RATE:
+        return weight
+    half_stars = math.floor((5.0 if fact.stars is None else fact.stars) * 2 + 0.5)
+    return weight * (2 * min(half_stars, 10) - 10) / 10
+
+
+def _standing(history: list[Fact], counting: Counting, double_click: float) -> list[Fact]:
+    """What of a person's history was not taken back, in its order, and pairs at all."""
+    kept = []
+    for place, fact in enumerate(history):
+        later = [f for f in history[place + 1 :] if f.item == fact.item]
+        earlier = [f for f in history[:place] if f.item == fact.item]
+        if _weight(fact, counting) <= 0 or fact.kind in UNDOING or fact.item is None:
+            continue
+        undo = TAKES_BACK.get(fact.kind)
+        after = next((f.kind for f in later if f.kind in (fact.kind, undo)), None)
+        if undo is not None and after is undo:
+            continue
+        if fact.kind in pairing.LOOKS and any(f.kind is Kind.DISMISS for f in later):
+            continue
+        if _is_repeat(fact, earlier, double_click):
+            continue
+        kept.append(fact)
+    return kept
+
+
+def _is_repeat(fact: Fact, earlier: Sequence[Fact], double_click: float) -> bool:
+    if not double_click or fact.kind in (Kind.PURCHASE, Kind.REFUND):
+        return False
+    same = [f.at for f in earlier if (f.kind, _half(f)) == (fact.kind, _half(fact))]
+    return bool(same) and fact.at - max(same) <= timedelta(seconds=double_click)
+
+
+def _half(fact: Fact) -> int:
+    return math.floor((5.0 if fact.stars is None else fact.stars) * 2 + 0.5)
+
+
+TAKES_BACK: Final = {done: undo for undo, done in pairing.UNDOES.items()}
+UNDOING: Final = (*pairing.UNDOES, Kind.DISMISS)
+
+
 # ── co-visitation ──────────────────────────────────────────────────────────────────────────
 
 
-def pairs(log: Iterable[Fact]) -> dict[tuple[str, str], tuple[int, int, int]]:
+def pairs(
+    log: Iterable[Fact], counting: Counting = SHIPPED["covisit"]
+) -> dict[tuple[str, str], tuple[int, int, int]]:
     """(at, to) → (viewed, bought, led)."""
     sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-    pairing = [f for f in log if f.kind in covisit.WEIGHTS and f.item is not None]
-    for history in _by_subject(pairing).values():
+    dealt = [f for f in of_persons(log) if f.kind in user_state.KINDS and f.item is not None]
+    for all_ in _by_subject(dealt).values():
+        history = _standing(all_, counting, counting.double_click)
         for place, later in enumerate(history):
             for gap, earlier in enumerate(reversed(history[:place]), 1):
-                if gap <= covisit.WINDOW and earlier.item != later.item:
-                    _count(sums, earlier, later, gap)
+                if gap <= pairing.WINDOW and earlier.item != later.item:
+                    _count(sums, earlier, later, gap, counting)
     return {pair: (v, b, led) for pair, (v, b, led) in sums.items()}
 
 
-def _count(sums: dict[tuple[str, str], list[int]], earlier: Fact, later: Fact, gap: int) -> None:
+def _count(
+    sums: dict[tuple[str, str], list[int]], earlier: Fact, later: Fact, gap: int, counting: Counting
+) -> None:
     a, b = str(earlier.item), str(later.item)
-    kinds = covisit.WEIGHTS[earlier.kind] * covisit.WEIGHTS[later.kind]
-    weight = round(covisit.UNIT * gap**-0.5 * kinds)
+    weight = round(pairing.UNIT * gap**-0.5 * _weight(earlier, counting) * _weight(later, counting))
     purchases = (earlier.kind is Kind.PURCHASE) + (later.kind is Kind.PURCHASE)
     one_order = purchases == 2 and later.at - earlier.at < VISIT
     if purchases < 2:
@@ -116,27 +213,53 @@ def neighbours(
     }
 
 
-def counts(log: Iterable[Fact]) -> dict[str, tuple[int, int]]:
-    """item → (seen, bought)."""
+def counts(
+    log: Iterable[Fact], counting: Counting = SHIPPED["covisit"]
+) -> dict[str, tuple[int, int]]:
+    """item → (seen, bought); what takes back counts against."""
     seen: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for fact in log:
-        if fact.kind in covisit.WEIGHTS and fact.item is not None:
-            seen[fact.item][0] += round(covisit.UNIT * covisit.WEIGHTS[fact.kind])
-            seen[fact.item][1] += covisit.UNIT * (fact.kind is Kind.PURCHASE)
-    return {item: (s, b) for item, (s, b) in seen.items()}
+    for fact in _shown_once(log, counting):
+        seen[str(fact.item)][0] += round(pairing.UNIT * _seen(fact, counting))
+        seen[str(fact.item)][1] += pairing.UNIT * (
+            (fact.kind is Kind.PURCHASE) - (fact.kind is Kind.REFUND)
+        )
+    return {item: (s, b) for item, (s, b) in seen.items() if (s, b) != (0, 0)}
+
+
+def _seen(fact: Fact, counting: Counting) -> float:
+    if fact.kind in pairing.UNDOES:
+        return -counting.weights.get(pairing.UNDOES[fact.kind], 0.0)
+    if fact.kind is Kind.DISMISS:
+        return -max(counting.weights.get(kind, 0.0) for kind in pairing.LOOKS)
+    return _weight(fact, counting)
+
+
+def _shown_once(log: Iterable[Fact], counting: Counting) -> list[Fact]:
+    """Facts about items by subjects who are not hidden; the same click within seconds once."""
+    everyone = list(log)
+    hidden = {name for name, person in persons(everyone).items() if person is None}
+    shown = [f for f in everyone if f.subject not in hidden and f.item is not None]
+    found = []
+    for history in _by_subject(shown).values():
+        for place, fact in enumerate(history):
+            earlier = [f for f in history[:place] if f.item == fact.item]
+            if not _is_repeat(fact, earlier, counting.double_click):
+                found.append(fact)
+    return found
 
 
 # ── popularity ─────────────────────────────────────────────────────────────────────────────
 
 
-def days(log: Iterable[Fact]) -> dict[tuple[str, int], int]:
-    """(item, days after START) → weight."""
+def days(
+    log: Iterable[Fact], counting: Counting = SHIPPED["popularity"]
+) -> dict[tuple[str, int], int]:
+    """(item, days after START) → weight; a day that comes to nothing is none."""
     sums: defaultdict[tuple[str, int], int] = defaultdict(int)
-    for fact in log:
-        if fact.kind in popularity.WEIGHTS and fact.item is not None:
-            day = fact.hour // 24 - FIRST_DAY
-            sums[fact.item, day] += popularity.UNIT * popularity.WEIGHTS[fact.kind]
-    return dict(sums)
+    for fact in _shown_once(log, counting):
+        day = fact.hour // 24 - FIRST_DAY
+        sums[str(fact.item), day] += round(popularity.UNIT * _weight(fact, counting))
+    return {of: weight for of, weight in sums.items() if weight}
 
 
 def popular(
@@ -190,36 +313,41 @@ def attributed(
     log: Iterable[Fact], slates: Mapping[uuid.UUID, tuple[str, ...]]
 ) -> list[tuple[uuid.UUID, str, str, int]]:
     """(slate, kind, item, place) in the order of events."""
+    everyone = list(log)
+    hidden = {name for name, person in persons(everyone).items() if person is None}
     found = []
-    for fact in sorted(log):
+    for fact in sorted(everyone):
         showed = slates.get(fact.slate, ()) if fact.slate is not None else ()
-        if fact.slate is not None and fact.item in showed:
+        if fact.slate is not None and fact.item in showed and fact.subject not in hidden:
             found.append((fact.slate, fact.kind.label, str(fact.item), showed.index(fact.item) + 1))
     return found
 
 
 def states(log: Iterable[Fact]) -> dict[str, list[tuple[uuid.UUID, str, str]]]:
-    """subject → [(event id, kind, item)] of the newest dealings."""
+    """person → [(event id, kind, item)] of the newest dealings."""
     return {
-        subject: [(f.id, f.kind.label, str(f.item)) for f in reversed(own)][: user_state.RECENT]
-        for subject, own in _by_subject(_dealt(log)).items()
+        person: [(f.id, f.kind.label, str(f.item)) for f in reversed(own)][: user_state.RECENT]
+        for person, own in _by_subject(_dealt(log)).items()
     }
 
 
 def dealings(log: Iterable[Fact]) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """(subject, item) → (kinds, newest id, hours of purchase)."""
+    """(person, item) → (kinds, newest id, hours of purchase and, negative, of refund)."""
     found: defaultdict[tuple[str, str], list[Fact]] = defaultdict(list)
     for fact in sorted(_dealt(log), reverse=True):
         found[fact.subject, str(fact.item)].append(fact)
     return {
-        of: (
-            frozenset(f.kind.label for f in own),
-            own[0].id,
-            [f.hour for f in own if f.kind is Kind.PURCHASE][: user_state.PURCHASES] or None,
-        )
+        of: (frozenset(f.kind.label for f in own), own[0].id, _hours(own))
         for of, own in found.items()
     }
 
 
+def _hours(own: Iterable[Fact]) -> list[int] | None:
+    """Within an hour the refund counts as the later."""
+    signs = {Kind.PURCHASE: 1, Kind.REFUND: -1}
+    hours = [signs[f.kind] * f.hour for f in own if f.kind in signs]
+    return sorted(hours, key=lambda hour: (-abs(hour), hour))[: user_state.PURCHASES] or None
+
+
 def _dealt(log: Iterable[Fact]) -> list[Fact]:
-    return [f for f in log if f.kind in user_state.KINDS and f.item is not None]
+    return [f for f in of_persons(log) if f.kind in user_state.KINDS and f.item is not None]

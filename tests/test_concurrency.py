@@ -23,7 +23,7 @@ from django.db import connection
 
 from behavior.events import Event, Kind
 from recommend import fold
-from recommend.projections import PROJECTIONS, covisit
+from recommend.projections import PROJECTIONS, pairs
 from tests import oracle
 from tests.given import advance, ask, contents, did, differing, given, item, states
 from tests.servers import ROOT, environment
@@ -288,8 +288,8 @@ def test_a_lock_of_a_worker_that_died_is_free_again(
     given(did(Kind.VIEW_ITEM, "ann", "b", at=1, key="2"))
     advance()
     assert contents(["covisit"])["item_count"] == {
-        "a": (covisit.UNIT, 0),
-        "b": (covisit.UNIT, 0),
+        "a": (pairs.UNIT, 0),
+        "b": (pairs.UNIT, 0),
     }
     gone = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = %s"
     assert stranger.execute(gone, [session]).fetchone() == (0,)

@@ -8,7 +8,9 @@ import pytest
 
 from behavior.events import Event, Kind
 from behavior.user_state import RECENT
-from recommend.projections.covisit import NEIGHBOURS, UNIT, WEIGHTS, WINDOW
+from catalog.countings import SHIPPED
+from recommend.projections.covisit import NEIGHBOURS
+from recommend.projections.pairs import UNIT, WINDOW
 from tests.given import (
     advance,
     all_neighbours,
@@ -33,6 +35,7 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 HALF_AN_HOUR: Final = 30.0
 MILLISECOND: Final = 1 / 60_000
+WEIGHTS: Final = SHIPPED["covisit"].weights
 
 
 def weight(gap: int, earlier: Kind = Kind.VIEW_ITEM, later: Kind = Kind.VIEW_ITEM) -> int:

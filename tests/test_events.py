@@ -200,7 +200,6 @@ def test_the_whole_envelope_is_read() -> None:
             "rating": 4.5,
             "context": {"utm": ["a", {"b": None}]},
         },
-        timed=True,
     )
 
 
@@ -210,7 +209,6 @@ def test_the_shortest_event_takes_the_servers_time() -> None:
         occurred_at=NOW,
         subject="user:ann",
         lines=(Line("mug"),),
-        timed=False,
     )
 
 
@@ -231,7 +229,7 @@ def test_the_shortest_event_takes_the_servers_time() -> None:
 )
 def test_a_time_may_be_written_in_many_ways(when: object) -> None:
     event = accepted(VIEW | {"occurred_at": when})
-    assert (event.occurred_at, event.timed) == (START, True)
+    assert event.occurred_at == START
     assert event.occurred_at.tzinfo is UTC
 
 

@@ -50,7 +50,7 @@ def sizes() -> list[Row]:
     return ask(
         "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM user_state),"
         " (SELECT count(*) FROM user_item), (SELECT count(*) FROM item_key),"
-        " (SELECT count(*) FROM subject_key), (SELECT count(*) FROM first_delivery)"
+        " (SELECT count(*) FROM subject_key), (SELECT count(*) FROM delivery)"
     )
 
 

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
+from catalog.countings import SHIPPED
 from recommend import fold
 from recommend.projections import PROJECTIONS, popularity
 from recsite.db import cursor, one_snapshot
@@ -157,7 +158,7 @@ def test_readers_see_the_old_rows_while_the_new_ones_are_built(
     before = stranger.execute(rows).fetchall()
     (covisit,) = fold.named("covisit")
     with one_snapshot() as inside, fold.beside(inside, covisit.TABLES):
-        covisit.fill(inside)
+        covisit.fill(inside, SHIPPED["covisit"])
         assert stranger.execute(rows).fetchall() == before
     assert len(before) == 2
 

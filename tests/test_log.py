@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.test import Client
 
 from behavior import log, months, position
-from behavior.events import Event, Kind, Line
+from behavior.events import Event, Kind, Line, by_content
 from behavior.history import import_rows
 from recsite import keys
 from recsite.db import cursor
@@ -121,28 +121,27 @@ def test_without_a_key_an_event_is_new_each_time() -> None:
     assert logged() == [(0.0, "view_item", "user:ann", "mug")] * 2
 
 
-def test_the_same_key_at_another_time_is_another_event() -> None:
-    assert outcome(view("ann", "mug", at=0, key="k"), view("ann", "mug", at=1, key="k")) == [
-        (1, 0),
-        (1, 0),
+def test_the_same_key_is_the_same_event_whatever_its_time_even_in_another_month() -> None:
+    first = view("ann", "mug", at=0, key="k")
+    later = first._replace(occurred_at=minute(60 * 24 * 40))
+    assert outcome(first, later, [later, view("ann", "cup", key="j")]) == [(1, 0), (0, 1), (1, 1)]
+    assert [row[1:] for row in logged()] == [
+        ("view_item", "user:ann", "mug"),
+        ("view_item", "user:ann", "cup"),
     ]
 
 
-def test_a_key_without_a_time_takes_the_time_of_the_first_delivery() -> None:
-    first = view("ann", "mug", key="k")._replace(timed=False)
-    began = datetime.now(UTC) - timedelta(milliseconds=1)
-    assert outcome(first) == [(1, 0)]
-    ((at,),) = ask("SELECT occurred_at FROM event")
-    assert began <= at <= datetime.now(UTC)
-    later = first._replace(occurred_at=minute(99))
-    assert outcome(later, [later, first]) == [(0, 1), (0, 2)]
-    assert ask("SELECT occurred_at FROM event") == [(at,)]
+def test_of_two_deliveries_of_a_key_in_one_batch_the_first_counts() -> None:
+    twice = [view("ann", "mug", at=at, key="k") for at in (5, 0)]
+    assert outcome(twice) == [(1, 1)]
+    assert logged() == [(5.0, "view_item", "user:ann", "mug")]
 
 
-def test_two_shoppers_keys_without_times_do_not_meet() -> None:
-    both = [view("ann", "mug", key=key)._replace(timed=False) for key in ("k1", "k2")]
-    assert outcome(both) == [(2, 0)]
-    assert ask("SELECT count(*) FROM first_delivery") == [(2,)]
+def test_rows_that_are_known_by_their_content_have_no_key_of_their_own() -> None:
+    same = by_content(view("ann", "mug"))
+    other_day = same._replace(occurred_at=minute(60 * 24))
+    assert outcome(same, same, other_day) == [(1, 0), (0, 1), (1, 0)]
+    assert ask("SELECT count(*) FROM delivery") == [(0,)]
 
 
 def test_a_batch_that_is_staged_appends_the_same_facts_as_single_events() -> None:

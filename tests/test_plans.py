@@ -6,7 +6,7 @@ planned once for all parameters, what folds is planned for the parameters it has
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pytest
@@ -14,6 +14,9 @@ from django.db import transaction
 from sqlalchemy import text
 
 from behavior import attribution, log, position, slates, user_state
+from behavior.counted import SIGNED
+from behavior.events import by_signal
+from catalog.countings import SHIPPED
 from recommend import candidates, fold, pipeline, reasons
 from recommend.projections import content, covisit, popularity
 from recsite.db import connection, cursor
@@ -142,6 +145,10 @@ def served(statement: str) -> Node:
     return _plan(found)
 
 
+WEIGHTS: Final = by_signal(SHIPPED["covisit"].weights)
+TOLD: Final = {"weights": WEIGHTS, "seen": WEIGHTS, "orders": WEIGHTS, "double_click": 0.0}
+
+
 def folded(statement: str) -> Node:
     """The plan of a fold's statement for the fresh facts, carried out and taken back."""
     with transaction.atomic():
@@ -150,8 +157,10 @@ def folded(statement: str) -> Node:
             (since,) = ask("SELECT snapshot FROM projection WHERE name = 'covisit'")[0]
         with connection() as inside:
             inside.execute(text(covisit.CREATE_CHANGED))
+            inside.execute(text(popularity.CREATE_TOUCHED))
+            inside.execute(text(popularity.TOUCH.format(signed=SIGNED)), TOLD | {"since": since})
             explain = text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
-            found = inside.execute(explain, {"since": since}).one()
+            found = inside.execute(explain, TOLD | {"since": since}).one()
         transaction.set_rollback(True)
     return _plan(tuple(found))
 
@@ -269,11 +278,11 @@ def test_pairs_of_new_events_are_counted_without_the_log(shop: None) -> None:
 @pytest.mark.parametrize(
     ("statement", "used"),
     [
-        (popularity.COUNT, {"event_xid_idx"}),
-        (popularity.PLACE.format(touched=popularity.TOUCHED),
-         {"event_xid_idx", "popularity_day_pkey", "popularity_item_idx", "catalog_item_pkey"}),
-        (covisit.COUNT_ITEMS, {"event_xid_idx"}),
-        (attribution.ATTRIBUTE, {"event_xid_idx", "slate_pkey"}),
+        (popularity.COUNT.format(signed=SIGNED), {"event_xid_idx"}),
+        (popularity.PLACE,
+         {"popularity_day_pkey", "popularity_item_idx", "catalog_item_pkey"}),
+        (covisit.COUNT_ITEMS.format(signed=SIGNED), {"event_xid_idx"}),
+        (attribution.ATTRIBUTE.format(signed=SIGNED), {"event_xid_idx", "slate_pkey"}),
         (content.INTERN, {"event_xid_idx"}),
         (content.DESCRIBE, {"event_xid_idx"}),
         (fold.COUNT_FRESH, {"event_xid_idx"}),

@@ -23,6 +23,7 @@ from behavior import log
 from behavior.events import BY_NAME, WITHOUT_ITEM, Event, Kind
 from behavior.user_state import RECENT
 from catalog import changes
+from catalog.countings import SHIPPED, wanted
 from catalog.feed import ItemContent
 from recommend import fold
 from recommend.projections import PROJECTIONS, covisit
@@ -38,14 +39,17 @@ from tests.given import (
     did,
     differing,
     given,
+    identify,
     names,
     pairs,
+    quarantine,
+    rate,
     states,
 )
 
 pytestmark = pytest.mark.usefixtures("committed")
 
-USERS: Final = ("user:ann", "user:bob", "anonymous:ann")
+USERS: Final = ("user:ann", "user:bob", "anonymous:ann", "anonymous:bob")
 ITEMS: Final = tuple("abcdef")
 SLATES: Final = {uuid.UUID(int=1): ("a", "b", "c"), uuid.UUID(int=2): ("f", "c")}
 MOVES_WITH_THE_LOG: Final = "user_state"
@@ -96,7 +100,8 @@ def _said(step: Step) -> str:
 # ── what is drawn ──────────────────────────────────────────────────────────────────────────
 
 kinds = st.one_of(
-    st.sampled_from((Kind.VIEW_ITEM, Kind.PURCHASE)), st.sampled_from(tuple(BY_NAME.values()))
+    st.sampled_from((Kind.VIEW_ITEM, Kind.PURCHASE)),
+    st.sampled_from((*BY_NAME.values(), Kind.SUBJECT_QUARANTINED)),
 )
 users = st.sampled_from(USERS)
 items = st.sampled_from(ITEMS)
@@ -132,10 +137,17 @@ def events_at(
     draw: st.DrawFn, when: st.SearchStrategy[float], who: st.SearchStrategy[str] = users
 ) -> Event:
     kind = draw(kinds)
+    name, at, undo = draw(who), draw(when), draw(st.booleans())
+    if kind is Kind.IDENTIFY:
+        return identify(name, draw(users.filter(lambda other: other != name)), at=at, undo=undo)
+    if kind is Kind.SUBJECT_QUARANTINED:
+        return quarantine(name, at=at, undo=undo)
+    if kind is Kind.RATE:
+        return rate(name, draw(items), draw(st.sampled_from((0, 1, 2.5, 4.2, 5))), at=at)
     fewest = 0 if kind in WITHOUT_ITEM else 1
     those = draw(st.lists(items, min_size=fewest, max_size=3))
     slate = draw(st.sampled_from((None, None, *SLATES)))
-    return did(kind, draw(who), *those, at=draw(when), slate=slate)
+    return did(kind, name, *those, at=at, slate=slate)
 
 
 contents_of_items = st.builds(
@@ -243,6 +255,7 @@ def expected(delivery: Delivery) -> dict[str, Any]:
         "attribution": oracle.attributed(facts, SLATES),
         "user_state": oracle.states(facts),
         "user_item": oracle.dealings(facts),
+        "person": oracle.persons(facts),
     }
 
 
@@ -342,7 +355,7 @@ def test_a_crash_between_fold_and_position_changes_nothing(one: Any, delivery: D
 
 def fold_and_crash(one: Any, since: str) -> None:
     with one_snapshot() as inside:
-        one.fold(inside, since)
+        one.fold(inside, since, wanted(one.NAME))
         raise Crash
 
 
@@ -379,7 +392,7 @@ def test_an_event_that_comes_late_into_a_long_history_counts_as_if_it_had_come_i
     assert states() == oracle.states(facts)
 
 
-pairing = st.sampled_from(tuple(covisit.WEIGHTS))
+pairing = st.sampled_from(tuple(SHIPPED["covisit"].weights))
 lateness = st.lists(st.tuples(st.integers(-1, RECENT), pairing, items), min_size=1, max_size=3)
 
 # ── more neighbours than fifty ─────────────────────────────────────────────────────────────

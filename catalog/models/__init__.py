@@ -3,5 +3,8 @@
 from catalog.models.goods import Category, Item
 from catalog.models.places import ExcludeSeen, Recipe, Scenario
 from catalog.models.rules import Action, Rule
+from catalog.models.weights import SignalWeights
 
-__all__ = ["Action", "Category", "ExcludeSeen", "Item", "Recipe", "Rule", "Scenario"]
+__all__ = [
+    "Action", "Category", "ExcludeSeen", "Item", "Recipe", "Rule", "Scenario", "SignalWeights",
+]  # fmt: skip

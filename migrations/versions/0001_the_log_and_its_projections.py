@@ -5,7 +5,7 @@ from alembic import op
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy.dialects.postgresql import JSONB
 
-from behavior.log import Xid8
+from recsite.db import Xid8
 
 revision = "0001"
 down_revision = None

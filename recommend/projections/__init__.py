@@ -1,8 +1,9 @@
 """The projections: one file each, with its tables, its fold and its source.
 
 PROJECTIONS is the registry. Every module in it has NAME, VERSION, TABLES, `fold(connection,
-since)` (bring the tables up to what this transaction sees) and `fill(connection)` (the same
-from nothing, into empty tables); one contract test runs over all of them.
+since, counting)` (bring the tables up to what this transaction sees) and `fill(connection,
+counting)` (the same from nothing, into empty tables); `counting` is what the merchant set for
+it. One contract test runs over all of them.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Final, Protocol
 from sqlalchemy import Connection, Table
 
 from behavior import attribution
+from catalog.countings import Counting
 from recommend.projections import content, covisit, popularity
 
 
@@ -24,8 +26,8 @@ class Projection(Protocol):
     @property
     def TABLES(self) -> Sequence[Table]: ...
 
-    def fold(self, connection: Connection, since: str) -> None: ...
-    def fill(self, connection: Connection) -> None: ...
+    def fold(self, connection: Connection, since: str, counting: Counting) -> None: ...
+    def fill(self, connection: Connection, counting: Counting) -> None: ...
 
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (popularity, covisit, content, attribution)

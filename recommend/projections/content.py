@@ -13,6 +13,7 @@ from sqlalchemy import Column, Connection, Identity, Index, Integer, Table, Text
 
 from behavior.events import Kind
 from behavior.position import FRESH, NOTHING
+from catalog.countings import Counting
 from recommend.sources import CONTENT
 from recsite.db import METADATA
 
@@ -79,15 +80,15 @@ WHERE old.as_of < excluded.as_of
 """
 
 
-def fold(connection: Connection, since: str) -> None:
+def fold(connection: Connection, since: str, counting: Counting) -> None:
     """Give each item that changed since the snapshot `since` its passage."""
     connection.execute(text(INTERN), {"since": since})
     connection.execute(text(DESCRIBE), {"since": since})
 
 
-def fill(connection: Connection) -> None:
+def fill(connection: Connection, counting: Counting) -> None:
     """The same from the whole log, into an empty table; known passages keep their vectors."""
-    fold(connection, NOTHING)
+    fold(connection, NOTHING, counting)
 
 
 # The oldest passages that wait for a vector.

@@ -1,17 +1,17 @@
-"""Co-visitation: which items the same shoppers engage with, near each other in time.
+"""Co-visitation: which items the same people engage with, near each other in time.
 
-A shopper's events in order of time; each pairs with the WINDOW events before it, weighted by
-kind and by gap^-1/2. Three channels: `viewed` (any two but two purchases, backwards at half
-weight), `bought` (both purchased, in one order) and `led` (something done earlier, then a
-purchase). All sums are integers in units of 2^-16, so the tables are a function of the set of
-events: any batching or order gives the same rows as a rebuild. A late event changes the gaps
-of its neighbours; the fold subtracts what they counted and adds what they count now.
+Each event pairs with those just before it (see pairs), weighted by kind and by gap^-1/2. Three
+channels: `viewed` (any two but two purchases, backwards at half weight), `bought` (both
+purchased, in one order) and `led` (something done earlier, then a purchase). All sums are
+integers in units of 2^-16, so the tables are a function of the set of events: any batching or
+order gives the same rows as a rebuild. What changes a history afterwards (a late event, a refund,
+a name that is joined) takes away what was counted and adds what counts now.
 
 The score C[i,j] / (n_i^a n_j^b) is Aiolli's asymmetric cosine (RecSys 2013); it is taken at
 serving, because n_j changes with every event of j and would touch every row that j is in.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     ARRAY,
@@ -27,24 +27,19 @@ from sqlalchemy import (
     text,
 )
 
-from behavior.events import Kind
-from behavior.position import FRESH, NOTHING
-from behavior.user_state import RECENT
+from behavior.counted import signed
+from behavior.events import Kind, by_signal
+from behavior.position import NOTHING
+from catalog.countings import Counting
+from recommend.projections import pairs
+from recommend.projections.pairs import LOOKS, UNDOES, UNIT
 from recommend.sources import BOUGHT, LED, VIEWED
 from recsite.db import METADATA
 
 NAME: Final = "covisit"
-VERSION: Final = 1
+VERSION: Final = 2
 
-WINDOW: Final = 10
 NEIGHBOURS: Final = 50
-UNIT: Final = 65_536
-
-WEIGHTS: Final = {
-    Kind.VIEW_ITEM: 1.0, Kind.SELECT_ITEM: 1.0, Kind.ADD_TO_CART: 0.5, Kind.PURCHASE: 0.5,
-    Kind.ADD_TO_WISHLIST: 0.5, Kind.RATE: 1.0, Kind.SHARE: 1.0, Kind.FOLLOW: 1.0,
-}  # fmt: skip
-"""How much an event of a kind counts; kinds that are not here do not pair at all."""
 
 SEED_POWER: Final = 0.5
 POPULAR_POWER: Final = 0.1
@@ -97,43 +92,6 @@ event.listen(
 
 TABLES: Final = (covisit, item_count, neighbours)
 
-PAIRING: Final = ", ".join(str(kind.value) for kind in WEIGHTS)
-_BY_KIND: Final = [
-    WEIGHTS.get(Kind(n), 0.0) if n in set(Kind) else 0.0 for n in range(1, max(Kind) + 1)
-]
-WEIGHT_OF: Final = f"(ARRAY{_BY_KIND}::float8[])"
-PURCHASE: Final = Kind.PURCHASE.value
-
-VISIT: Final = "interval '30 minutes'"
-"""Purchases this near each other are one order; further apart, one led to the other."""
-
-_LAGS: Final = ", ".join(
-    f"lag({column}, {gap}) OVER w AS {column}_{gap}"
-    for gap in range(1, WINDOW + 1) for column in ("at", "item", "kind")
-)  # fmt: skip
-_GAPS: Final = ", ".join(
-    f"(at_{gap}, item_{gap}, kind_{gap}, {UNIT * gap**-0.5})" for gap in range(1, WINDOW + 1)
-)
-
-# One sort for all gaps: ten lags over one window are fourteen times faster than an array
-# aggregated over a moving frame, and as fast as a self-join without its memory.
-PAIRS: Final = f"""
-SELECT least(earlier.item, later.item) AS lo, greatest(earlier.item, later.item) AS hi,
-       earlier.item < later.item AS up,
-       earlier.kind <> {PURCHASE} OR later.kind <> {PURCHASE} AS is_viewed,
-       earlier.kind = {PURCHASE} AND later.kind = {PURCHASE}
-           AND later.at - earlier.at < {VISIT} AS is_bought,
-       later.kind = {PURCHASE}
-           AND (earlier.kind <> {PURCHASE} OR later.at - earlier.at >= {VISIT}) AS is_led,
-       {{sign}} (earlier.gap_weight * {WEIGHT_OF}[earlier.kind] * {WEIGHT_OF}[later.kind])::int
-           AS weight
-FROM (SELECT at, item, kind, counts, {_LAGS}
-      FROM {{history}} AS history
-      WINDOW w AS (PARTITION BY subject ORDER BY id)) AS later,
-     LATERAL (VALUES {_GAPS}) AS earlier(at, item, kind, gap_weight)
-WHERE later.counts AND earlier.item <> later.item
-"""
-
 # Backwards counts half. Division truncates towards zero, so a pair that is subtracted takes
 # away exactly what it had added.
 SUMS: Final = """
@@ -147,57 +105,17 @@ FROM ({pairs}) AS pairs
 GROUP BY lo, hi
 """
 
-_ALL: Final = f"""(
-    SELECT subject, id, occurred_at AS at, item, kind, true AS counts FROM event
-    WHERE kind IN ({PAIRING}) AND subject IS NOT NULL AND item IS NOT NULL)"""
-
 # Everything, counted into an empty table; sorted, so that equal keys lie together.
 COUNT_ALL: Final = f"""
 INSERT INTO covisit (lo, hi, viewed_up, viewed_down, bought, led_up, led_down)
-{SUMS.format(pairs=PAIRS.format(sign="", history=_ALL))}
+SELECT * FROM ({SUMS.format(pairs=pairs.ALL)}) AS sums
+WHERE (viewed_up, viewed_down, bought, led_up, led_down) <> (0, 0, 0, 0, 0)
 ORDER BY lo, hi
 """
 
-# The neighbourhood of each shopper's new events: from user_state where that reaches back
-# WINDOW events before the first new one (the usual case, whose cost does not grow with the
-# log), else the whole history from the log (a late event, or very many at once). Then what
-# the pairs that end at or after the first new event count now, less what they counted before.
-_NOW: Final = PAIRS.format(sign="", history="history")
-_BEFORE: Final = PAIRS.format(
-    sign="-",
-    history="""(
-    SELECT * FROM history
-    WHERE subject IN (SELECT subject FROM overtaken)
-      AND NOT EXISTS (SELECT FROM fresh WHERE fresh.id = history.id))""",
-)
 COUNT_FRESH: Final = f"""
-WITH fresh AS MATERIALIZED (
-    SELECT id, subject FROM ({FRESH}) AS f
-    WHERE kind IN ({PAIRING}) AND subject IS NOT NULL AND item IS NOT NULL
-), first AS (
-    SELECT DISTINCT ON (subject) subject, id FROM fresh ORDER BY subject, id
-), reach AS MATERIALIZED (
-    SELECT subject, first.id AS first_id, ids, items, kinds, coalesce(older.cut, {RECENT}) AS cut,
-           cardinality(ids) < {RECENT} OR older.count = {WINDOW} AS near
-    FROM first JOIN user_state USING (subject),
-         LATERAL (SELECT count(*), max(age)::int AS cut FROM (
-             SELECT age FROM unnest(ids, kinds) WITH ORDINALITY AS recent(id, kind, age)
-             WHERE recent.id < first.id AND kind IN ({PAIRING})
-             ORDER BY age LIMIT {WINDOW}) AS nearest) AS older
-), history AS MATERIALIZED (
-    SELECT subject, id, uuid_extract_timestamp(id) AS at, item, kind, id >= first_id AS counts
-    FROM reach, unnest(ids[1:cut], items[1:cut], kinds[1:cut]) AS recent(id, item, kind)
-    WHERE near AND kind IN ({PAIRING})
-    UNION ALL
-    SELECT subject, event.id, occurred_at, item, kind, event.id >= first_id
-    FROM reach JOIN event USING (subject)
-    WHERE NOT near AND kind IN ({PAIRING}) AND item IS NOT NULL
-), overtaken AS MATERIALIZED (
-    -- Only where an older fact follows a new one had pairs been counted that now are not.
-    SELECT DISTINCT subject FROM history
-    WHERE counts AND NOT EXISTS (SELECT FROM fresh WHERE fresh.id = history.id)
-), delta AS (
-    {SUMS.format(pairs=_NOW + " UNION ALL " + _BEFORE)}
+{pairs.CHANGED}, delta AS (
+    {SUMS.format(pairs=pairs.NOW + " UNION ALL " + pairs.BEFORE)}
 ), counted AS (
     INSERT INTO covisit (lo, hi, viewed_up, viewed_down, bought, led_up, led_down)
     SELECT * FROM delta
@@ -233,15 +151,19 @@ CREATE TEMP TABLE IF NOT EXISTS changed_pair (
 
 # n_i and n_j: sums over events, so late ones and shuffles need no care.
 COUNT_ITEMS: Final = f"""
+WITH counted AS (
 INSERT INTO item_count AS old (item, seen, bought)
-SELECT item, sum(({UNIT} * {WEIGHT_OF}[kind])::int), {UNIT} * count(*) FILTER (WHERE kind = {PURCHASE})
-FROM ({FRESH}) AS fresh
-WHERE kind IN ({PAIRING}) AND subject IS NOT NULL AND item IS NOT NULL
+SELECT item, sum(sign * ({UNIT} * (CAST(:seen AS float8[]))[signal])::int),
+       sum(sign * ({UNIT} * (CAST(:orders AS float8[]))[signal])::int)
+FROM ({{signed}}) AS signed
 GROUP BY item
 ORDER BY item
 ON CONFLICT (item) DO UPDATE SET
     seen = old.seen + excluded.seen, bought = old.bought + excluded.bought
+RETURNING item, seen, bought
+) SELECT item FROM counted WHERE (seen, bought) = (0, 0)
 """
+DROP_UNCOUNTED: Final = "DELETE FROM item_count WHERE item = ANY (:items)"
 
 _TOP: Final = f"""
 INSERT INTO neighbours (item, channel, items, weights)
@@ -322,27 +244,55 @@ RANK_SUNK: Final = _TOP.format(
 )
 
 
-def fold(connection: Connection, since: str) -> None:
-    """Count the events that came since the snapshot `since`, and rank what they changed."""
+def fold(connection: Connection, since: str, counting: Counting) -> None:
+    """Count what came since the snapshot `since`, and rank what it changed."""
     for statement in (CREATE_CHANGED, CREATE_SUNK, "TRUNCATE changed_pair, sunk"):
         connection.execute(text(statement))
-    connection.execute(text(COUNT_FRESH), {"since": since})
-    connection.execute(text(COUNT_ITEMS), {"since": since})
+    connection.execute(text(COUNT_FRESH), _told(counting) | {"since": since})
+    _count_items(connection, since, counting)
     connection.execute(text(RANK_GROWN))
     if connection.scalar(text("SELECT exists(SELECT FROM changed_pair WHERE shrunk)")):
         for statement in (DROP_EMPTY, NOTE_SUNK, DROP_SUNK, RANK_SUNK):
             connection.execute(text(statement))
 
 
-def fill(connection: Connection) -> None:
+def fill(connection: Connection, counting: Counting) -> None:
     """Count the whole log into empty tables; the indexes are made afterwards, three times faster."""
     connection.execute(text("ALTER TABLE covisit DROP CONSTRAINT covisit_pkey"))
     connection.execute(text("DROP INDEX covisit_hi_idx"))
-    connection.execute(text(COUNT_ALL))
+    connection.execute(text(COUNT_ALL), _told(counting))
     connection.execute(text("ALTER TABLE covisit ADD CONSTRAINT covisit_pkey PRIMARY KEY (lo, hi)"))
     connection.execute(text("CREATE INDEX covisit_hi_idx ON covisit (hi)"))
-    connection.execute(text(COUNT_ITEMS), {"since": NOTHING})
+    _count_items(connection, NOTHING, counting)
     connection.execute(text(RANK_ALL))
+
+
+def _count_items(connection: Connection, since: str, counting: Counting) -> None:
+    rows = signed(double_click=counting.double_click, everything=since == NOTHING)
+    seen = by_signal(dict(_paired(counting)) | _taken_back(counting))
+    orders = by_signal({Kind.PURCHASE: 1, Kind.REFUND: -1})
+    told = {"since": since, "seen": seen, "orders": orders, "double_click": counting.double_click}
+    empty = list(connection.scalars(text(COUNT_ITEMS.format(signed=rows)), told))
+    if empty:
+        connection.execute(text(DROP_UNCOUNTED), {"items": empty})
+
+
+def _told(counting: Counting) -> dict[str, Any]:
+    return {"weights": by_signal(_paired(counting)), "double_click": counting.double_click}
+
+
+def _paired(counting: Counting) -> dict[Kind, float]:
+    """What pairs at all: nothing that takes back."""
+    undoing = (*UNDOES, Kind.DISMISS)
+    return {k: max(w, 0.0) for k, w in counting.weights.items() if k not in undoing}
+
+
+def _taken_back(counting: Counting) -> dict[Kind, float]:
+    """In a count of events what takes back weighs as much as the deed, less."""
+    looks = max((counting.weights.get(kind, 0.0) for kind in LOOKS), default=0.0)
+    return {k: -counting.weights.get(done, 0.0) for k, done in UNDOES.items()} | {
+        Kind.DISMISS: -looks
+    }
 
 
 HEARD_IN_FULL: Final = 10

@@ -6,17 +6,19 @@ life). Relative to any present the order of two scores is the same, so time pass
 no row and only items with new events are written. `trend` is the same with a short half life.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, text
 
-from behavior.events import Kind
+from behavior.counted import signed
+from behavior.events import Kind, by_signal
 from behavior.position import FRESH, NOTHING
+from catalog.countings import Counting
 from recommend.sources import POPULAR, TRENDING
 from recsite.db import METADATA
 
 NAME: Final = "popularity"
-VERSION: Final = 1
+VERSION: Final = 2
 
 UNIT: Final = 65_536
 HALF_LIFE: Final = 30.0
@@ -28,12 +30,6 @@ LEAST: Final = -1_000
 
 EVERYTHING: Final = 0
 """The category that stands for the whole shop."""
-
-WEIGHTS: Final = {
-    Kind.VIEW_ITEM: 1, Kind.SELECT_ITEM: 1, Kind.ADD_TO_CART: 3, Kind.REMOVE_FROM_CART: -3,
-    Kind.PURCHASE: 6, Kind.REFUND: -6, Kind.ADD_TO_WISHLIST: 3, Kind.REMOVE_FROM_WISHLIST: -3,
-    Kind.SHARE: 2, Kind.FOLLOW: 2,
-}  # fmt: skip
 
 popularity_day = Table(
     "popularity_day",
@@ -59,27 +55,31 @@ popularity = Table(
 
 TABLES: Final = (popularity_day, popularity)
 
-_KINDS: Final = ", ".join(str(kind.value) for kind in WEIGHTS)
-_WEIGHT: Final = " ".join(f"WHEN {kind.value} THEN {weight}" for kind, weight in WEIGHTS.items())
 _CATALOGUE: Final = f"{Kind.ITEM_CHANGED.value}, {Kind.ITEM_REMOVED.value}"
+
+# Items whose sums may change, or whose place in the catalogue did.
+CREATE_TOUCHED: Final = "CREATE TEMP TABLE IF NOT EXISTS touched (item int) ON COMMIT DELETE ROWS"
+TOUCH: Final = f"""
+INSERT INTO touched SELECT item FROM ({{signed}}) AS signed
+WHERE (CAST(:weights AS float8[]))[signal] <> 0
+UNION SELECT item FROM ({FRESH}) AS fresh WHERE kind IN ({_CATALOGUE}) AND item IS NOT NULL
+"""
+TOUCH_ALL: Final = "INSERT INTO touched SELECT DISTINCT item FROM popularity_day"
 
 # Each item's day gains its events' weights.
 COUNT: Final = f"""
 INSERT INTO popularity_day AS old (item, day, weight)
-SELECT item, hour_of(id) / 24, {UNIT} * sum(CASE kind {_WEIGHT} END)
-FROM ({FRESH}) AS fresh
-WHERE kind IN ({_KINDS}) AND item IS NOT NULL
+SELECT item, hour_of(id) / 24, sum(sign * ({UNIT} * (CAST(:weights AS float8[]))[signal])::int)
+FROM ({{signed}}) AS signed
+WHERE (CAST(:weights AS float8[]))[signal] <> 0
 GROUP BY 1, 2
 ORDER BY 1, 2
 ON CONFLICT (item, day) DO UPDATE SET weight = old.weight + excluded.weight
 """
-
-# Items whose sums or whose place in the catalogue changed.
-TOUCHED: Final = f"""
-SELECT DISTINCT item FROM ({FRESH}) AS fresh
-WHERE kind IN ({_KINDS}, {_CATALOGUE}) AND item IS NOT NULL
+# A day on which as much was taken back as done is no day.
+DROP_EMPTY: Final = """
+DELETE FROM popularity_day USING touched WHERE popularity_day.item = touched.item AND weight = 0
 """
-EVERY_ITEM: Final = "SELECT DISTINCT item FROM popularity_day"
 
 # 2^x is summed relative to the item's newest day, so it neither overflows nor vanishes; floats
 # are summed in the order of days, so they are the same bits each time. Casts matter here, too:
@@ -108,7 +108,7 @@ WHERE score IS NOT NULL
 """
 
 PLACE: Final = f"""
-WITH touched AS MATERIALIZED ({{touched}}), placed AS MATERIALIZED ({_PLACES}), left_behind AS (
+WITH placed AS MATERIALIZED ({_PLACES}), left_behind AS (
     DELETE FROM popularity AS old USING touched
     WHERE old.item = touched.item
       AND NOT EXISTS (SELECT FROM placed WHERE placed.item = old.item AND placed.category = old.category)
@@ -121,16 +121,38 @@ WHERE (old.score, old.trend) IS DISTINCT FROM (excluded.score, excluded.trend)
 """
 
 
-def fold(connection: Connection, since: str) -> None:
-    """Count the events that came since the snapshot `since`; place what they touched."""
-    connection.execute(text(COUNT), {"since": since})
-    connection.execute(text(PLACE.format(touched=TOUCHED)), {"since": since})
+def fold(connection: Connection, since: str, counting: Counting) -> None:
+    """Count what came since the snapshot `since`; place what it touched."""
+    rows = signed(double_click=counting.double_click, everything=False)
+    told = _told(counting) | {"since": since}
+    _begin(connection)
+    connection.execute(text(TOUCH.format(signed=rows)), told)
+    connection.execute(text(COUNT.format(signed=rows)), told)
+    _place(connection)
 
 
-def fill(connection: Connection) -> None:
+def fill(connection: Connection, counting: Counting) -> None:
     """The same from the whole log, into empty tables."""
-    connection.execute(text(COUNT), {"since": NOTHING})
-    connection.execute(text(PLACE.format(touched=EVERY_ITEM)))
+    rows = signed(double_click=counting.double_click, everything=True)
+    _begin(connection)
+    connection.execute(text(COUNT.format(signed=rows)), _told(counting) | {"since": NOTHING})
+    connection.execute(text(TOUCH_ALL))
+    connection.execute(text("ANALYZE touched"))
+    _place(connection)
+
+
+def _told(counting: Counting) -> dict[str, Any]:
+    return {"weights": by_signal(counting.weights), "double_click": counting.double_click}
+
+
+def _begin(connection: Connection) -> None:
+    connection.execute(text(CREATE_TOUCHED))
+    connection.execute(text("TRUNCATE touched"))
+
+
+def _place(connection: Connection) -> None:
+    connection.execute(text(DROP_EMPTY))
+    connection.execute(text(PLACE))
 
 
 # The heads of two index ranges: what sells, and what has begun to. Scores are logarithms

@@ -1,0 +1,37 @@
+"""`manage.py export USER`: all that is kept about a person, as JSONL."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from behavior import dossier
+from behavior.events import subject_key
+
+
+class Command(BaseCommand):
+    """Write a line for each row that bears one of the person's names."""
+
+    help = "Export all that is kept about a person as JSONL, to the terminal or a file."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "name", metavar="USER", help="a user_id, or an anonymous_id with --anonymous"
+        )
+        parser.add_argument("--anonymous", action="store_true")
+        parser.add_argument("--out", metavar="FILE")
+
+    def handle(
+        self, *args: Any, name: str, anonymous: bool, out: str | None, **options: Any
+    ) -> None:
+        key = subject_key(None, name) if anonymous else subject_key(name, None)
+        lines = map(dossier.line, dossier.told_of(key))
+        if not out:
+            for line in lines:
+                self.stdout.write(line.decode())
+            return
+        try:
+            with open(out, "wb") as file:
+                file.writelines(line + b"\n" for line in lines)
+        except OSError as error:
+            raise CommandError(f"--out {out}: {error.strerror or error}.") from None

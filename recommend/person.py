@@ -1,0 +1,56 @@
+"""GET and DELETE /v1/users/{user_id}: what is kept about a person, and forgetting it.
+
+For servers only (a secret key). An export is JSONL, a line a row, and is sent as it is read.
+"""
+
+from django.http import StreamingHttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from behavior import dossier, people
+from behavior.envelope import LONGEST_ID
+from behavior.events import subject_key
+from catalog.refusal import storable
+from recommend.erase import Nobody, erase
+from recsite.api import Problem
+from recsite.keys import Caller
+
+
+class PersonView(APIView):
+    """A person, under all names that were joined to this one."""
+
+    def get(
+        self, request: Request, user_id: str | None = None, anonymous_id: str | None = None
+    ) -> StreamingHttpResponse:
+        name = _known(user_id, anonymous_id)
+        lines = (dossier.line(row) + b"\n" for row in dossier.told_of(name))
+        return StreamingHttpResponse(lines, content_type="application/x-ndjson")
+
+    def delete(
+        self, request: Request, user_id: str | None = None, anonymous_id: str | None = None
+    ) -> Response:
+        name = _known(user_id, anonymous_id)
+        try:
+            done = erase(name, asked_by=f"key {_caller(request).key_id}")
+        except Nobody:
+            raise _unknown() from None
+        return Response({"erasure": done.erasure, "names": done.names, "events": done.events,
+                         "slates": done.slates})  # fmt: skip
+
+
+def _caller(request: Request) -> Caller:
+    assert isinstance(request.auth, Caller)  # else the permission had refused
+    return request.auth
+
+
+def _known(user_id: str | None, anonymous_id: str | None) -> str:
+    name = subject_key(user_id, anonymous_id)
+    given = user_id or anonymous_id or ""
+    if len(given) > LONGEST_ID or not storable(given) or not people.members([name]):
+        raise _unknown()
+    return name
+
+
+def _unknown() -> Problem:
+    return Problem(404, "unknown_person", "There is no shopper of this name.")

@@ -31,9 +31,11 @@ class Kind(enum.IntEnum):
     DISMISS = 14
     SHARE = 15
     FOLLOW = 16
+    IDENTIFY = 17
     ITEM_CHANGED = 20
     ITEM_REMOVED = 21
     RULE_CHANGED = 22
+    SUBJECT_QUARANTINED = 23
 
     @property
     def label(self) -> str:
@@ -41,21 +43,25 @@ class Kind(enum.IntEnum):
         return self.name.lower()
 
 
-MERCHANT: Final = frozenset({Kind.ITEM_CHANGED, Kind.ITEM_REMOVED, Kind.RULE_CHANGED})
-"""Facts that only the catalogue writes; a shop cannot post them."""
+MERCHANT: Final = frozenset(
+    {Kind.ITEM_CHANGED, Kind.ITEM_REMOVED, Kind.RULE_CHANGED, Kind.SUBJECT_QUARANTINED}
+)
+"""The merchant's own facts; a shop cannot post them."""
 
-WITHOUT_ITEM: Final = frozenset({Kind.SEARCH, Kind.VIEW_CART, Kind.BEGIN_CHECKOUT})
+WITHOUT_ITEM: Final = frozenset({Kind.SEARCH, Kind.VIEW_CART, Kind.BEGIN_CHECKOUT, Kind.IDENTIFY})
 """Kinds that make sense with no item at all."""
 
 BY_NAME: Final = {kind.label: kind for kind in Kind if kind not in MERCHANT}
 
 
 class Line(NamedTuple):
-    """One item of an event. `price` is the unit price in the event's currency."""
+    """One item of an event. `price` is the unit price in the event's currency; `place` is
+    where the item stood in its list, which the log keeps as the row's detail `index`."""
 
     item: str | None
     quantity: int | None = None
     price: Decimal | None = None
+    place: int | None = None
 
 
 class Event(NamedTuple):
@@ -97,6 +103,10 @@ def by_content(event: Event) -> Event:
     if event.key is not None:
         return event
     detail = event.detail or {}
-    lines = "\x1e".join(f"{item}\x1f{quantity}\x1f{price}" for item, quantity, price in event.lines)
+    lines = "\x1e".join(
+        f"{item}\x1f{quantity}\x1f{price}" for item, quantity, price, _ in event.lines
+    )
     said = f"{event.kind:d}\x1f{event.subject}\x1f{detail.get('order_id')}\x1f{detail.get('query')}"
+    if event.kind is Kind.IDENTIFY:
+        said += f"\x1f{detail['person']}\x1f{detail.get('undo')}"
     return event._replace(key=f"content:{said}\x1f{lines}")

@@ -83,7 +83,8 @@ def test_a_body_that_holds_no_events(client: Client, body: Any) -> None:
 
 
 def test_every_kind_is_taken(client: Client) -> None:
-    events = [view(event=name, event_id=name) for name in BY_NAME]
+    needed = {"anonymous_id": "x", "query": "mugs", "rating": 4}
+    events = [view(event=name, event_id=name) | needed for name in BY_NAME]
     assert accepted(client, events) == (len(BY_NAME), 0, [])
     assert {kind for _, kind, _, _ in logged()} == set(BY_NAME)
 
@@ -97,6 +98,14 @@ def test_a_purchase_of_many_items_is_one_event(client: Client) -> None:
     assert accepted(client, order) == (1, 0, [])
     assert logged() == [(0.0, "purchase", "anonymous:c0ffee", item) for item in ("mug", "12")]
     assert accepted(client, order) == (0, 1, [])
+
+
+def test_an_items_place_is_kept_with_its_row(client: Client) -> None:
+    items = [{"item_id": "mug", "index": 0}, {"item_id": "cup", "index": 7}, {"item_id": "jug"}]
+    shown = view(event="view_item_list", items=items, session_id="s1")
+    assert accepted(client, shown) == (1, 0, [])
+    kept = "SELECT detail->>'session_id', (detail->>'index')::int FROM event ORDER BY id"
+    assert ask(kept) == [("s1", 0), ("s1", 7), ("s1", None)]
 
 
 # ── one bad event never fails its neighbours ───────────────────────────────────────────────

@@ -28,7 +28,7 @@ view_item,2026-03-02 09:10,,x,cup,,,,
 
 REASONS = """line 3: unknown_event: Unknown event 'viewed'. Known: view_item, view_item_list, \
 select_item, add_to_cart, remove_from_cart, view_cart, begin_checkout, purchase, refund, \
-add_to_wishlist, remove_from_wishlist, search, rate, dismiss, share, follow.
+add_to_wishlist, remove_from_wishlist, search, rate, dismiss, share, follow, identify.
 line 5: bad_quantity: quantity must be a whole number from 0 to 1000000.
 line 6: no_subject: An event needs a user_id or an anonymous_id.
 line 7: bad_time: occurred_at 'yesterday' is not an ISO 8601 time.

@@ -57,7 +57,7 @@ LINE = _object(
 
 EVENT = _object(
     "event",
-    event=_text("What happened.", example="view_item"),
+    event=_text("What happened; other vendors' names are taken too.", example="view_item"),
     event_id=_text("Your own key of the event: a repeated delivery changes nothing.", **ID),
     occurred_at=_text("When; now, if left out. At most 24 hours ahead.", **TIME),
     user_id=_text("A shopper whom you know; or give `anonymous_id`.", **ID),
@@ -179,6 +179,10 @@ EVENT_EXAMPLES: Final[dict[str, Any]] = {
     },
     "A browser is a known user": {
         "event": "identify", "user_id": "42", "anonymous_id": "c0ffee",
+    },
+    "What Segment sends": {
+        "type": "track", "event": "Product Viewed", "messageId": "ajs-1", "userId": "42",
+        "properties": {"product_id": "mug-1"},
     },
 }  # fmt: skip
 MUG: Final = {

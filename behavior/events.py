@@ -56,11 +56,13 @@ BY_NAME: Final = {kind.label: kind for kind in Kind if kind not in MERCHANT}
 
 
 class Line(NamedTuple):
-    """One item of an event. `price` is the unit price in the event's currency."""
+    """One item of an event. `price` is the unit price in the event's currency; `place` is
+    where the item stood in its list, which the log keeps as the row's detail `index`."""
 
     item: str | None
     quantity: int | None = None
     price: Decimal | None = None
+    place: int | None = None
 
 
 class Event(NamedTuple):
@@ -124,6 +126,10 @@ def by_content(event: Event) -> Event:
     if event.key is not None:
         return event
     detail = event.detail or {}
-    lines = "\x1e".join(f"{item}\x1f{quantity}\x1f{price}" for item, quantity, price in event.lines)
+    lines = "\x1e".join(
+        f"{item}\x1f{quantity}\x1f{price}" for item, quantity, price, _ in event.lines
+    )
     said = f"{event.kind:d}\x1f{event.subject}\x1f{detail.get('order_id')}\x1f{detail.get('query')}"
+    if event.kind is Kind.IDENTIFY:
+        said += f"\x1f{detail['person']}\x1f{detail.get('undo')}"
     return event._replace(key=f"content:{said}\x1f{lines}", keyed=False)

@@ -16,6 +16,7 @@ from typing import Any, Final
 from django.db import transaction
 
 from behavior import log, months
+from behavior.dialects import translate
 from behavior.envelope import parse
 from behavior.events import Event, Rejection, by_content
 
@@ -89,17 +90,19 @@ def _parsed(
 ) -> tuple[list[Event], list[BadRow]]:
     events, rejected = [], []
     for line, row in rows:
-        parsed = Rejection("unreadable_line", row) if isinstance(row, str) else _of_file(row, now)
-        if isinstance(parsed, Event):
-            events.append(by_content(parsed))
-        else:
-            rejected.append(BadRow(line, parsed))
+        said = [Rejection("unreadable_line", row)] if isinstance(row, str) else translate(row)
+        for raw in said:
+            parsed = raw if isinstance(raw, Rejection) else _of_file(raw, now)
+            if isinstance(parsed, Event):
+                events.append(by_content(parsed))
+            else:
+                rejected.append(BadRow(line, parsed))
     return events, rejected
 
 
-def _of_file(row: dict[str, Any], now: datetime) -> Event | Rejection:
+def _of_file(row: object, now: datetime) -> Event | Rejection:
     """A history needs its times: the moment of the import is nobody's."""
-    if row.get("occurred_at") in (None, ""):
+    if isinstance(row, dict) and row.get("occurred_at") in (None, ""):
         return Rejection("no_time", "A row of a file needs an occurred_at.")
     return parse(row, now=now)
 

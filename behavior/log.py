@@ -281,8 +281,13 @@ def _rows(event: Event, delivery: uuid.UUID | None) -> Iterator[tuple[Any, ...]]
     key = secrets.token_hex(16) if event.key is None else event.key
     detail = orjson.dumps(event.detail).decode() if event.detail else None
     for number, line in enumerate(event.lines):
+        said = detail if line.place is None else _with_place(event, line.place)
         yield (event.occurred_at, number, key, event.kind.value, event.subject, line.item,
-               line.quantity, line.price, event.slate, detail, delivery)  # fmt: skip
+               line.quantity, line.price, event.slate, said, delivery)  # fmt: skip
+
+
+def _with_place(event: Event, place: int) -> str:
+    return orjson.dumps({**(event.detail or {}), "index": place}).decode()
 
 
 TAB: Final = "\t"

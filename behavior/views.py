@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from behavior import log
+from behavior import dialects, log
 from behavior.envelope import parse
 from behavior.events import Event, Rejection
 from recsite.api import Problem
@@ -25,13 +25,14 @@ MOST_LINES: Final = 5_000
 
 
 class EventsView(APIView):
-    """Report what happened: one event, a list, or {"events": [...]}."""
+    """Report what happened: one event, a list, or {"events": [...]}, in our words or those of
+    Segment, GA4, Shopify, Google Retail and Recombee."""
 
     permission_classes = (PublishableKey,)
 
     def post(self, request: Request) -> Response:
-        parsed = _parsed(_records(request.data), datetime.now(UTC))
-        events = [e for e in parsed if isinstance(e, Event)]
+        parsed = _parsed(_translated(_records(request.data)), datetime.now(UTC))
+        events = [e for _, e in parsed if isinstance(e, Event)]
         if sum(len(event.lines) for event in events) > MOST_LINES:
             raise Problem(
                 413, "too_many_items", f"At most {MOST_LINES} items a call, over all events."
@@ -44,7 +45,7 @@ class EventsView(APIView):
                 "duplicates": appended.duplicates,
                 "rejected": [
                     {"index": index, "code": bad.code, "message": bad.message}
-                    for index, bad in enumerate(parsed) if isinstance(bad, Rejection)
+                    for index, bad in parsed if isinstance(bad, Rejection)
                 ],
                 "position": appended.position,
             },
@@ -52,20 +53,41 @@ class EventsView(APIView):
         )  # fmt: skip
 
 
-def _parsed(records: list[Any], now: datetime) -> list[Event | Rejection]:
+def _parsed(records: list[tuple[int, Any]], now: datetime) -> list[tuple[int, Event | Rejection]]:
     """The records in their order: those without a time get one a millisecond apart, up to now."""
     first = now - timedelta(milliseconds=len(records) - 1)
-    return [parse(raw, now=first + timedelta(milliseconds=n)) for n, raw in enumerate(records)]
+    return [
+        (index, _parse(raw, first + timedelta(milliseconds=n)))
+        for n, (index, raw) in enumerate(records)
+    ]
+
+
+def _parse(raw: object, now: datetime) -> Event | Rejection:
+    """What a dialect has refused stays refused."""
+    return raw if isinstance(raw, Rejection) else parse(raw, now=now)
+
+
+def _translated(records: list[Any]) -> list[tuple[int, Any]]:
+    """The records in our own words, each with the index of the one that was sent."""
+    said = [(i, each) for i, raw in enumerate(records) for each in dialects.translate(raw)]
+    _bounded(len(said))
+    return said
 
 
 def _records(data: Any) -> list[Any]:
-    """The records of a body: a list, an object with `events`, or a single event."""
+    """The records of a body: a list, an object with `events`, a single event, or what
+    another vendor calls a batch."""
     if isinstance(data, dict) and data:
-        data = data.get("events", [data])
+        held = dialects.records(data)
+        data = data.get("events", [data]) if held is None else held
     if not isinstance(data, list):
         raise Problem(400, "bad_events", 'Send an event, a list of events, or {"events": [...]}.')
-    if len(data) > MOST:
-        raise Problem(
-            413, "too_many_events", f"At most {MOST} events a call; this one has {len(data)}."
-        )
+    _bounded(len(data))
     return data
+
+
+def _bounded(count: int) -> None:
+    if count > MOST:
+        raise Problem(
+            413, "too_many_events", f"At most {MOST} events a call; this one has {count}."
+        )

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from behavior.envelope import CURRENCY
 from behavior.events import Rejection
+from behavior.fields import CURRENCY
 from catalog import attributes as free
 from catalog.refusal import Refused, shown, storable
 

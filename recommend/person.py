@@ -9,8 +9,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from behavior import dossier, people
-from behavior.envelope import LONGEST_ID
 from behavior.events import subject_key
+from behavior.fields import LONGEST_ID
 from catalog.refusal import storable
 from recommend.erase import Nobody, erase
 from recsite.api import Problem

@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from behavior.envelope import LONGEST_ID, LONGEST_TEXT, digits
 from behavior.events import subject_key
+from behavior.fields import LONGEST_ID, LONGEST_TEXT, digits
 from recommend import arrival
 from recommend.pipeline import SEEN, Ask, Composed, Refused, serve
 from recsite.api import Problem

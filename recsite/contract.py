@@ -52,27 +52,30 @@ LINE = _object(
     item_id=_text("Your own id of the item.", **ID),
     quantity=_whole("How many.", minimum=0, maximum=1_000_000),
     price=_number("Unit price.", minimum=0),
-    index=_whole("Where the item stood in the list."),
+    index=_whole("Where the item stood in its list.", minimum=0, maximum=10_000),
 )
 
 EVENT = _object(
     "event",
-    event=_text("What happened.", example="view_item"),
+    event=_text("What happened; other vendors' names are taken too.", example="view_item"),
     event_id=_text("Your own key of the event: a repeated delivery changes nothing.", **ID),
     occurred_at=_text("When; now, if left out. At most 24 hours ahead.", **TIME),
     user_id=_text("A shopper whom you know; or give `anonymous_id`.", **ID),
     anonymous_id=_text("A browser or device.", **ID),
+    previous_user_id=_text("With `identify`: an account that is now `user_id`.", **ID),
+    undo={"type": "boolean", "description": "With `identify`: take the joining back."},
     session_id=_text("The visit."),
     recommendation_id=_text("The list that led here, as its answer carried it.", **UUID),
     item_id=_text("One item; or give `items`.", **ID),
     items=_list(part("Line"), maxItems=1_000),
     quantity=_whole("How many of `item_id`."),
     price=_number("Unit price of `item_id`."),
+    index=_whole("Where `item_id` stood in its list.", minimum=0, maximum=10_000),
     value=_number("Worth of the whole event."),
     currency=_text("Three letters.", example="EUR"),
     order_id=_text("Your own id of the order."),
-    query=_text("What was searched for."),
-    rating=_number("How it was rated."),
+    query=_text("What was searched for; a `search` needs it."),
+    rating=_number("How it was rated; a `rate` needs it.", minimum=0, maximum=5),
     context={"type": "object", "description": "Anything else, up to 4,000 characters."},
 )
 
@@ -193,6 +196,13 @@ EVENT_EXAMPLES: Final[dict[str, Any]] = {
     "A purchase after a list": {
         "event": "purchase", "event_id": "order-9001", "user_id": "42", "currency": "EUR",
         "items": [{"item_id": "mug-1", "quantity": 2, "price": 7.5}],
+    },
+    "A browser is a known user": {
+        "event": "identify", "user_id": "42", "anonymous_id": "c0ffee",
+    },
+    "What Segment sends": {
+        "type": "track", "event": "Product Viewed", "messageId": "ajs-1", "userId": "42",
+        "properties": {"product_id": "mug-1"},
     },
 }  # fmt: skip
 MUG: Final = {

@@ -24,9 +24,11 @@ from tests.given import (
     neighbours,
     pairs,
     purchase,
+    rate,
     refund,
     shown,
     uncart,
+    unwish,
     view,
     wish,
 )  # fmt: skip
@@ -35,6 +37,7 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 HALF_AN_HOUR: Final = 30.0
 MILLISECOND: Final = 1 / 60_000
+Did = Callable[..., Event]
 WEIGHTS: Final = SHIPPED["covisit"].weights
 
 
@@ -164,11 +167,52 @@ def test_shoppers_add_up() -> None:
 
 def test_an_item_counts_its_engagements_and_its_purchases() -> None:
     given([view("ann", "a"), cart("ann", "a", at=1), purchase("ann", "a", at=2)])
-    given([wish("bob", "a"), dismiss("bob", "a", at=1), view("bob", "b", at=2)])
+    given([wish("bob", "a"), shown("bob", "a", at=1), view("bob", "b", at=2)])
     advance("covisit")
     kinds = (Kind.VIEW_ITEM, Kind.ADD_TO_CART, Kind.PURCHASE, Kind.ADD_TO_WISHLIST)
     seen = sum(round(UNIT * WEIGHTS[kind]) for kind in kinds)
     assert counts() == {"a": (seen, UNIT), "b": (UNIT, 0)}
+
+
+# ── what was taken back ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("do", "undo"), [(cart, uncart), (purchase, refund), (wish, unwish)])
+def test_what_was_taken_back_pairs_with_nothing_and_counts_nothing(do: Did, undo: Did) -> None:
+    found = after(view("ann", "a"), do("ann", "b", at=1), undo("ann", "b", at=2))
+    assert {pair: weights for pair, weights in found.items() if any(weights)} == {}
+    assert counts() == {"a": (UNIT, 0)}
+
+
+def test_of_two_purchases_a_refund_takes_back_the_one_before_it() -> None:
+    found = after(
+        view("ann", "a"), purchase("ann", "b", at=1), purchase("ann", "b", at=2), refund("ann", "b", at=3)
+    )  # fmt: skip
+    assert found["a", "b"] == (
+        weight(1, later=Kind.PURCHASE), 0, weight(1, later=Kind.PURCHASE),
+    )  # fmt: skip
+    assert counts()["b"] == (round(UNIT * WEIGHTS[Kind.PURCHASE]), UNIT)
+
+
+def test_a_dismissal_takes_back_every_look_before_it_and_none_after() -> None:
+    walk = [view("ann", "b"), view("ann", "a", at=1), view("ann", "b", at=2)]
+    assert after(*walk, dismiss("ann", "b", at=3)) == {}
+    assert after(view("ann", "b", at=4)) == {
+        ("a", "b"): (65_536, 0, 0), ("b", "a"): (32_768, 0, 0),
+    }  # fmt: skip
+
+
+def test_a_deed_that_comes_late_takes_the_place_of_the_one_taken_back() -> None:
+    after(cart("ann", "b"), view("ann", "a", at=1), uncart("ann", "b", at=5))
+    found = after(cart("ann", "b", at=3))
+    both = weight(1, earlier=Kind.ADD_TO_CART)
+    assert found == {("b", "a"): (both, 0, 0), ("a", "b"): (both // 2, 0, 0)}
+
+
+@pytest.mark.parametrize(("stars", "share"), [(5, 1.0), (4, 0.6), (2.5, 0.0), (0, 0.0)])
+def test_a_rating_pairs_by_its_stars(stars: float, share: float) -> None:
+    found = after(view("ann", "a"), rate("ann", "b", stars, at=1))
+    assert found.get(("a", "b"), (0, 0, 0)) == (round(UNIT * share), 0, 0)
 
 
 # ── events that come late ──────────────────────────────────────────────────────────────────
@@ -263,5 +307,5 @@ def test_a_fold_of_nothing_writes_nothing() -> None:
     after(view("ann", "a"), view("ann", "b", at=1))
     rows = "SELECT xmin::text, item FROM neighbours UNION ALL SELECT xmin::text, lo FROM covisit"
     before = ask(rows)
-    after(dismiss("ann", "a", at=3), view("bob", "c"))
+    after(shown("ann", "a", at=3), view("bob", "c"))
     assert ask(rows) == before

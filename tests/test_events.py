@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from behavior import log
 from behavior.envelope import DETAILS, parse
-from behavior.events import BY_NAME, Event, Kind, Line, Rejection, by_content
+from behavior.events import BY_NAME, MERCHANT, Event, Kind, Line, Rejection, by_content
 from tests.given import START
 
 NOW: Final = START
@@ -55,6 +55,7 @@ REFUSED: Final = [
     ("unknown_event", {"event": "item_changed"}),  # only the catalogue writes these
     ("unknown_event", {"event": "item_removed"}),
     ("unknown_event", {"event": "rule_changed"}),
+    ("unknown_event", {"event": "subject_quarantined"}),
     ("bad_time", {"occurred_at": "yesterday"}),
     ("bad_time", {"occurred_at": ""}),
     ("bad_time", {"occurred_at": "2026-13-01"}),
@@ -128,6 +129,21 @@ REFUSED: Final = [
     ("bad_value", {"value": -1}),
     ("bad_value", {"value": "NaN"}),
     ("bad_rating", {"rating": "five"}),
+    ("bad_rating", {"rating": 5.01}),
+    ("bad_rating", {"rating": -0.5}),
+    ("bad_rating", {"rating": HUGE}),
+    ("bad_rating", {"event": "rate", "rating": "1e999999999"}),
+    ("no_rating", {"event": "rate"}),
+    ("no_rating", {"event": "rate", "rating": ""}),
+    ("no_query", {"event": "search"}),
+    ("no_query", {"event": "search", "query": None}),
+    ("bad_query", {"event": "search", "query": ["mug"]}),
+    ("bad_index", {"index": -1}),
+    ("bad_index", {"index": 10_001}),
+    ("bad_index", {"index": 1.5}),
+    ("bad_index", {"index": "first"}),
+    ("bad_index", {"index": True}),
+    ("bad_index", {"items": [{"item_id": "mug", "index": HUGE}]}),
     ("bad_context", {"context": "utm=1"}),
     ("bad_context", {"context": ["utm"]}),
     ("bad_context", {"context": {"text": "x" * 4_001}}),
@@ -138,6 +154,24 @@ REFUSED: Final = [
     ("bad_context", {"context": {"deep": deep(300)}}),
     ("bad_context", {"context": {"deep": deep(2_000)}}),
 ]
+
+
+JOIN: Final = {"event": "identify", "anonymous_id": "x"}
+REFUSED.extend([
+    ("bad_identify", {"event": "identify"}),
+    ("bad_identify", JOIN | {"user_id": None}),
+    ("bad_identify", JOIN | {"user_id": ""}),
+    ("bad_identify", JOIN | {"previous_user_id": "old"}),
+    ("bad_identify", {"event": "identify", "previous_user_id": "ann"}),
+    ("bad_user_id", JOIN | {"user_id": ["ann"]}),
+    ("bad_anonymous_id", JOIN | {"anonymous_id": "x" * 129}),
+    ("bad_previous_user_id", {"event": "identify", "previous_user_id": {}}),
+    ("bad_undo", JOIN | {"undo": "perhaps"}),
+    ("bad_undo", JOIN | {"undo": 1}),
+    ("bad_undo", JOIN | {"undo": deep(2_000)}),
+    ("bad_event_id", JOIN | {"event_id": [1]}),
+    ("bad_time", JOIN | {"occurred_at": "soon"}),
+])  # fmt: skip
 
 
 @pytest.mark.parametrize(("expected", "fields"), REFUSED)
@@ -188,7 +222,7 @@ def test_the_whole_envelope_is_read() -> None:
         kind=Kind.PURCHASE,
         occurred_at=START,
         subject="user:ann",
-        lines=(Line("mug", 2, Decimal("7.5000")), Line("cup")),
+        lines=(Line("mug", 2, Decimal("7.5000"), 1), Line("cup")),
         key="e1",
         slate=uuid.UUID(slate),
         detail={
@@ -282,8 +316,70 @@ def test_a_price_has_four_digits_after_the_point(given: object, read: str) -> No
 
 @pytest.mark.parametrize("name", ["search", "view_cart", "begin_checkout"])
 def test_some_events_are_about_no_item(name: str) -> None:
-    assert accepted({"event": name, "user_id": "ann"}).lines == (Line(None),)
-    assert accepted({"event": name, "user_id": "ann", "item_id": "mug"}).lines == (Line("mug"),)
+    event = {"event": name, "user_id": "ann", "query": "mugs"}
+    assert accepted(event).lines == (Line(None),)
+    assert accepted(event | {"item_id": "mug"}).lines == (Line("mug"),)
+
+
+def test_all_others_need_an_item() -> None:
+    event = {"user_id": "ann", "anonymous_id": "x", "query": "mugs", "rating": 1}
+    parsed = {name: parse({"event": name, **event}, now=NOW) for name in BY_NAME}
+    assert {name for name, each in parsed.items() if isinstance(each, Event)} == {
+        "search", "view_cart", "begin_checkout", "identify",
+    }  # fmt: skip
+    assert {each.code for each in parsed.values() if isinstance(each, Rejection)} == {"no_item"}
+
+
+@pytest.mark.parametrize("given", [0, 5, 0.5, "3.5", 2.75, 4.0])
+def test_a_rating_is_kept_as_it_was_sent(given: object) -> None:
+    event = accepted(VIEW | {"event": "rate", "rating": given})
+    assert event.detail == {"rating": float(str(given))}
+
+
+@pytest.mark.parametrize(("given", "read"), [(0, 0), ("7", 7), (10_000, 10_000), ("", None)])
+def test_an_items_place_in_its_list_is_a_whole_number(given: object, read: int | None) -> None:
+    assert accepted(VIEW | {"event": "select_item", "index": given}).lines[0].place == read
+
+
+# ── who is who ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_browser_is_joined_to_a_user() -> None:
+    event = accepted(JOIN | {"user_id": "ann", "event_id": "j1", "item_id": "mug", "query": "x"})
+    assert event == Event(
+        kind=Kind.IDENTIFY,
+        occurred_at=NOW,
+        subject="anonymous:x",
+        lines=(Line(None),),
+        key="j1",
+        detail={"person": "user:ann"},
+    )
+
+
+def test_an_account_is_joined_to_another() -> None:
+    event = accepted({"event": "identify", "user_id": "ann", "previous_user_id": 7})
+    assert (event.subject, event.detail) == ("user:7", {"person": "user:ann"})
+
+
+def test_a_browser_may_have_the_name_of_its_user() -> None:
+    event = accepted(JOIN | {"user_id": "x"})
+    assert (event.subject, event.detail) == ("anonymous:x", {"person": "user:x"})
+
+
+@pytest.mark.parametrize(
+    ("given", "undone"),
+    [(True, True), ("True", True), ("true", True), (False, False), ("false", False), ("", False),
+     (None, False)],
+)  # fmt: skip
+def test_a_joining_can_be_taken_back(given: object, undone: bool) -> None:
+    event = accepted(JOIN | {"user_id": "ann", "undo": given})
+    assert event.detail == {"person": "user:ann"} | ({"undo": True} if undone else {})
+
+
+def test_the_merchants_own_kinds_are_these() -> None:
+    assert {kind.label: int(kind) for kind in sorted(MERCHANT)} == {
+        "item_changed": 20, "item_removed": 21, "rule_changed": 22, "subject_quarantined": 23,
+    }  # fmt: skip
 
 
 def test_the_kinds_a_shop_may_send_are_these() -> None:
@@ -291,7 +387,7 @@ def test_the_kinds_a_shop_may_send_are_these() -> None:
         "view_item": 1, "view_item_list": 2, "select_item": 3, "add_to_cart": 4,
         "remove_from_cart": 5, "view_cart": 6, "begin_checkout": 7, "purchase": 8, "refund": 9,
         "add_to_wishlist": 10, "remove_from_wishlist": 11, "search": 12, "rate": 13,
-        "dismiss": 14, "share": 15, "follow": 16,
+        "dismiss": 14, "share": 15, "follow": 16, "identify": 17,
     }  # fmt: skip
 
 
@@ -321,6 +417,9 @@ def test_rows_that_say_different_things_have_different_keys() -> None:
         VIEW | {"query": "1"},
         VIEW | {"items": [{"item_id": "mug"}, {"item_id": "cup"}]},
         VIEW | {"items": [{"item_id": "mug"}, {"item_id": "jug"}]},
+        JOIN | {"user_id": "ann"},
+        JOIN | {"user_id": "bob"},
+        JOIN | {"user_id": "ann", "undo": True},
     ]
     assert len({by_content(accepted(row)).key for row in rows}) == len(rows)
 
@@ -362,6 +461,7 @@ lines = st.fixed_dictionaries(
     optional={
         "quantity": st.one_of(st.integers(0, 9), anything),
         "price": st.one_of(st.decimals(0, 99), anything),
+        "index": st.one_of(st.integers(0, 9), anything),
     },
 )
 envelopes = st.fixed_dictionaries(
@@ -375,6 +475,8 @@ envelopes = st.fixed_dictionaries(
         "items": st.one_of(st.lists(lines, max_size=3), anything),
         "occurred_at": whens,
         "event_id": ids,
+        "previous_user_id": ids,
+        "undo": st.one_of(st.booleans(), anything),
         "recommendation_id": st.one_of(st.uuids().map(str), anything),
         **{name: st.one_of(st.text(max_size=5), anything) for name in DETAILS},
         "context": st.one_of(st.dictionaries(st.text(max_size=5), anything, max_size=2), anything),
@@ -382,9 +484,12 @@ envelopes = st.fixed_dictionaries(
 )
 # Mostly right, so that much is accepted: a good record with one or two fields of any kind.
 keys = st.one_of(st.sampled_from(("a", "b", 7)), st.text(min_size=1, max_size=8), texts)
-good = st.fixed_dictionaries({"event": names, "user_id": keys, "item_id": keys})
+good = st.fixed_dictionaries(
+    {"event": names, "user_id": keys, "item_id": keys},
+    optional={"anonymous_id": keys, "query": keys, "rating": st.floats(0, 5)},
+)
 nearly = st.tuples(good, st.dictionaries(st.sampled_from((*DETAILS, "occurred_at", "price",
-    "quantity", "items", "event_id", "recommendation_id")), anything, max_size=2)).map(
+    "quantity", "items", "event_id", "recommendation_id", "index", "undo")), anything, max_size=2)).map(
     lambda parts: parts[0] | parts[1])  # fmt: skip
 
 

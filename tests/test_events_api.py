@@ -83,7 +83,8 @@ def test_a_body_that_holds_no_events(client: Client, body: Any) -> None:
 
 
 def test_every_kind_is_taken(client: Client) -> None:
-    events = [view(event=name, event_id=name) for name in BY_NAME]
+    needed = {"anonymous_id": "x", "query": "mugs", "rating": 4}
+    events = [view(event=name, event_id=name) | needed for name in BY_NAME]
     assert accepted(client, events) == (len(BY_NAME), 0, [])
     assert {kind for _, kind, _, _ in logged()} == set(BY_NAME)
 
@@ -97,6 +98,87 @@ def test_a_purchase_of_many_items_is_one_event(client: Client) -> None:
     assert accepted(client, order) == (1, 0, [])
     assert logged() == [(0.0, "purchase", "anonymous:c0ffee", item) for item in ("mug", "12")]
     assert accepted(client, order) == (0, 1, [])
+
+
+def test_an_items_place_is_kept_with_its_row(client: Client) -> None:
+    items = [{"item_id": "mug", "index": 0}, {"item_id": "cup", "index": 7}, {"item_id": "jug"}]
+    shown = view(event="view_item_list", items=items, session_id="s1")
+    assert accepted(client, shown) == (1, 0, [])
+    kept = "SELECT detail->>'session_id', (detail->>'index')::int FROM event ORDER BY id"
+    assert ask(kept) == [("s1", 0), ("s1", 7), ("s1", None)]
+
+
+# ── in the words of other vendors ──────────────────────────────────────────────────────────
+
+
+def viewed(item: str = "mug", **more: Any) -> dict[str, Any]:
+    """Segment's view of an item."""
+    return {
+        "type": "track", "event": "Product Viewed", "userId": "ann", "timestamp": AT,
+        "properties": {"product_id": item}, **more,
+    }  # fmt: skip
+
+
+def test_a_retry_of_segments_batch_changes_nothing(client: Client) -> None:
+    batch = {"batch": [viewed(messageId="m1"), viewed("cup", messageId="m2")], "sentAt": AT}
+    assert accepted(client, batch) == (2, 0, [])
+    assert accepted(client, batch) == (0, 2, [])
+    assert sorted(logged()) == [(0.0, "view_item", "user:ann", item) for item in ("cup", "mug")]
+
+
+def test_what_is_rejected_in_a_batch_is_named_by_its_place_there(client: Client) -> None:
+    page = {"type": "page", "userId": "ann"}
+    batch = {"batch": [page, viewed(), viewed(event="Coffee Spilled"), viewed("")]}
+    assert accepted(client, batch) == (
+        1, 0, [(0, "not_a_shop_event"), (2, "unknown_event"), (3, "no_item")],
+    )  # fmt: skip
+
+
+def ga4(*names: str) -> dict[str, Any]:
+    events = [{"name": name, "params": {"items": [{"item_id": "mug"}]}} for name in names]
+    return {"client_id": "x", "timestamp_micros": 1_772_442_000_000_000, "events": events}
+
+
+def test_each_event_of_a_ga4_request_is_named_by_its_place_in_it(client: Client) -> None:
+    body = ga4("view_item", "scroll", "add_to_cart")
+    assert accepted(client, body) == (2, 0, [(1, "not_a_shop_event")])
+    assert {row[1:] for row in logged()} == {
+        (kind, "anonymous:x", "mug") for kind in ("view_item", "add_to_cart")
+    }
+
+
+def test_a_record_of_several_events_in_a_list_is_named_by_its_own_place(client: Client) -> None:
+    sent = [view(), ga4("view_item", "scroll"), viewed("cup"), ga4("scroll", "scroll")]
+    assert accepted(client, sent) == (3, 0, [(n, "not_a_shop_event") for n in (1, 3, 3)])
+
+
+def test_the_limit_counts_the_events_inside_the_records(client: Client) -> None:
+    full = ga4(*["view_item"] * 500)
+    said = "At most 1000 events a call; this one has 1001."
+    refused = (413, {"code": "too_many_events", "message": said})
+    assert post(client, [full, full, view()]) == refused
+    assert post(client, ga4(*["view_item"] * 1_001)) == refused
+    assert sizes() == NOTHING
+    assert accepted(client, [full, full]) == (1_000, 0, [])
+
+
+@pytest.mark.parametrize("body", [{"batch": "x"}, {"requests": {}}, {"batch": {"batch": []}}])
+def test_a_batch_that_is_no_list(client: Client, body: Any) -> None:
+    assert post(client, body)[1]["code"] == "bad_events"
+
+
+def test_an_order_of_shopifys_counts_once(client: Client) -> None:
+    order = {
+        "id": 900, "customer": {"id": 42}, "created_at": AT,
+        "line_items": [{"product_id": 7, "quantity": 2, "price": "7.50"}],
+        "refunds": [{"id": 31, "created_at": AT, "refund_line_items": [
+            {"quantity": 1, "line_item": {"product_id": 7}}]}],
+    }  # fmt: skip
+    assert accepted(client, order) == (2, 0, [])
+    assert accepted(client, [order]) == (0, 2, [])
+    assert {row[1:] for row in logged()} == {
+        (kind, "user:42", "7") for kind in ("purchase", "refund")
+    }
 
 
 # ── one bad event never fails its neighbours ───────────────────────────────────────────────
@@ -204,7 +286,7 @@ def test_a_repeated_delivery_is_counted_and_changes_nothing(client: Client) -> N
     before = sizes(), dealings()
     assert accepted(client, [*events, view("jug", event_id="3")]) == (1, 3, [])
     assert accepted(client, [*events, view("jug", event_id="3")]) == (0, 4, [])
-    assert sizes() == [(3, 1, 3, 3, 1, 0)]
+    assert sizes() == [(3, 1, 3, 3, 1, 3)]
     assert {key: dealings()[key] for key in before[1]} == before[1]
 
 
@@ -287,7 +369,7 @@ def test_a_session_that_is_cut_off_is_replaced_and_the_retry_is_kept_once(
         cut.join()
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unreachable")
     assert accepted(client, view(event_id="1")) == (1, 0, [])
-    assert sizes() == [(1, 1, 1, 1, 1, 0)]
+    assert sizes() == [(1, 1, 1, 1, 1, 1)]
 
 
 def stranger_cuts(stranger: psycopg.Connection[Any], session: int) -> None:

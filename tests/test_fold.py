@@ -235,7 +235,7 @@ def test_verify_says_of_each_table_that_it_is_equal() -> None:
         f"{name}: equal"
         for name in (
             "popularity_day", "popularity", "covisit", "item_count", "neighbours", "item_passage",
-            "attribution", "user_state", "user_item",
+            "attribution", "person", "user_state", "user_item",
         )
     ]  # fmt: skip
     assert len(say("verify", "--only", "covisit").splitlines()) == 3

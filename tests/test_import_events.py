@@ -28,7 +28,7 @@ view_item,2026-03-02 09:10,,x,cup,,,,
 
 REASONS = """line 3: unknown_event: Unknown event 'viewed'. Known: view_item, view_item_list, \
 select_item, add_to_cart, remove_from_cart, view_cart, begin_checkout, purchase, refund, \
-add_to_wishlist, remove_from_wishlist, search, rate, dismiss, share, follow.
+add_to_wishlist, remove_from_wishlist, search, rate, dismiss, share, follow, identify.
 line 5: bad_quantity: quantity must be a whole number from 0 to 1000000.
 line 6: no_subject: An event needs a user_id or an anonymous_id.
 line 7: bad_time: occurred_at 'yesterday' is not an ISO 8601 time.
@@ -206,3 +206,53 @@ def test_a_file_that_is_not_there_is_a_sentence(
 ) -> None:
     with pytest.raises(CommandError, match="No such file or directory"):
         run(tmp_path / "log.csv", capsys)
+
+
+# ── in the words of other vendors ──────────────────────────────────────────────────────────
+
+RECOMBEE = """type,userId,itemId,timestamp,amount,price,rating
+AddDetailView,ann,mug,2026-03-02T09:00:00Z,,,
+AddPurchase,ann,mug,2026-03-02T09:05:00Z,2,15,
+AddRating,ann,mug,2026-03-02T09:10:00Z,,,1
+DeletePurchase,ann,mug,2026-03-02T09:05:00Z,,,
+AddBookmark,ann,cup,,,,
+"""
+
+GA4 = """{"client_id": "x", "timestamp_micros": 1772442000000000, "events": [\
+{"name": "view_item", "params": {"items": [{"item_id": "mug"}]}}, {"name": "scroll"}, \
+{"name": "add_to_cart", "params": {"items": [{"item_id": "mug"}]}}]}
+{"type": "track", "event": "Product Viewed", "userId": "ann", "timestamp": \
+"2026-03-02T09:01:00Z", "properties": {"product_id": "cup"}}
+"""
+
+
+def test_a_file_of_recombees_interactions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log.csv").write_text(RECOMBEE)
+    out, err = run(tmp_path / "log.csv", capsys)
+    assert out == "3 accepted, 0 duplicates, 2 rejected\n"
+    assert [line.split(":")[:2] for line in err.splitlines()] == [
+        ["line 5", " not_a_shop_event"], ["line 6", " no_time"],
+    ]  # fmt: skip
+    assert logged() == [
+        (0.0, "view_item", "user:ann", "mug"),
+        (5.0, "purchase", "user:ann", "mug"),
+        (10.0, "rate", "user:ann", "mug"),
+    ]
+    kept = "SELECT quantity, price, (detail->>'rating')::float FROM event ORDER BY id"
+    assert ask(kept)[1:] == [(2, Decimal("7.5"), None), (None, None, 5.0)]
+
+
+def test_a_row_of_several_events_twice_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log.jsonl").write_text(GA4)
+    out, err = run(tmp_path / "log.jsonl", capsys)
+    assert out == "3 accepted, 0 duplicates, 1 rejected\n"
+    assert err.startswith("line 1: not_a_shop_event: 'scroll' tells of nothing")
+    assert run(tmp_path / "log.jsonl", capsys)[0] == "0 accepted, 3 duplicates, 1 rejected\n"
+    assert {row[1:] for row in logged()} == {
+        ("view_item", "anonymous:x", "mug"), ("add_to_cart", "anonymous:x", "mug"),
+        ("view_item", "user:ann", "cup"),
+    }  # fmt: skip

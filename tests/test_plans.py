@@ -157,10 +157,10 @@ def folded(statement: str) -> Node:
             (since,) = ask("SELECT snapshot FROM projection WHERE name = 'covisit'")[0]
         with connection() as inside:
             inside.execute(text(covisit.CREATE_CHANGED))
-            inside.execute(text(popularity.CREATE_TOUCHED))
-            inside.execute(text(popularity.TOUCH.format(signed=SIGNED)), TOLD | {"since": since})
+            touched = text(popularity.TOUCHED.format(signed=SIGNED))
+            items = list(inside.scalars(touched, TOLD | {"since": since}))
             explain = text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
-            found = inside.execute(explain, TOLD | {"since": since}).one()
+            found = inside.execute(explain, TOLD | {"since": since, "items": items}).one()
         transaction.set_rollback(True)
     return _plan(tuple(found))
 
@@ -230,6 +230,7 @@ def test_an_append_meets_what_is_there_by_unique_indexes(shop: None) -> None:
         for node in nodes(served(log.APPEND_ARRAYS)) if "Conflict Arbiter Indexes" in node
     }  # fmt: skip
     assert arbiters == {
+        "delivery": ["delivery_pkey"],
         "event": ["event_pkey"],
         "user_state": ["user_state_pkey"],
         "user_item": ["user_item_pkey"],
@@ -279,7 +280,7 @@ def test_pairs_of_new_events_are_counted_without_the_log(shop: None) -> None:
     ("statement", "used"),
     [
         (popularity.COUNT.format(signed=SIGNED), {"event_xid_idx"}),
-        (popularity.PLACE,
+        (popularity.PLACE.format(touched=popularity.THESE),
          {"popularity_day_pkey", "popularity_item_idx", "catalog_item_pkey"}),
         (covisit.COUNT_ITEMS.format(signed=SIGNED), {"event_xid_idx"}),
         (attribution.ATTRIBUTE.format(signed=SIGNED), {"event_xid_idx", "slate_pkey"}),

@@ -46,7 +46,8 @@ def both(total: float, trend: float, *, day: int = 0) -> tuple[int, int]:
 
 ADDS: Final = {
     "view_item": 1, "select_item": 1, "add_to_cart": 3, "remove_from_cart": -3, "purchase": 6,
-    "refund": -6, "add_to_wishlist": 3, "remove_from_wishlist": -3, "share": 2, "follow": 2,
+    "refund": -6, "add_to_wishlist": 3, "remove_from_wishlist": -3, "rate": 3, "dismiss": -1,
+    "share": 2, "follow": 2,
 }  # fmt: skip
 
 
@@ -114,7 +115,7 @@ def test_what_was_put_back_is_not_popular() -> None:
     item("jug")
     advance("popularity")
     assert popular() == {}
-    assert days() == {("mug", 0): 0, ("jug", 0): 6 * UNIT, ("jug", 1): -6 * UNIT}
+    assert days() == {("jug", 0): 6 * UNIT, ("jug", 1): -6 * UNIT}
     assert differing("popularity") == []
 
 

@@ -16,8 +16,12 @@ README = (ROOT / "README.md").read_text()
 
 
 def table(heading: str) -> list[list[str]]:
+    return cells(README, heading)
+
+
+def cells(page: str, heading: str) -> list[list[str]]:
     """The cells of the first table under a heading, without its head."""
-    after = README.split(heading, 1)[1]
+    after = page.split(heading, 1)[1]
     rows = re.search(r"(?:^\|.*\|\n)+", after, re.MULTILINE)
     assert rows is not None
     return [

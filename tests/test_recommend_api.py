@@ -24,6 +24,7 @@ from tests.given import (
     item,
     names,
     purchase,
+    refund,
     view,
     wish,
 )  # fmt: skip
@@ -411,10 +412,29 @@ def test_an_anonymous_shopper_is_another_than_the_user_of_that_name(
 def test_what_was_seen_is_left_out_as_asked(
     client: Client, scenario: Made, ladder: None, seen: str, left: str
 ) -> None:
-    given([purchase("ann", "a"), cart("ann", "b", at=1), dismiss("ann", "c", at=2)])
+    given([purchase("ann", "a"), cart("ann", "b", at=1), wish("ann", "c", at=2)])
     name = scenario("popular", popular=1.0)
     assert shown(client, name, user_id="ann", exclude_seen=seen) == list(left)
     assert shown(client, name, exclude_seen=seen) == list("abcd")
+
+
+def test_what_was_given_back_is_not_left_out_as_purchased(
+    client: Client, scenario: Made, ladder: None
+) -> None:
+    given([purchase("ann", item, at=0) for item in "ab"])
+    given(refund("ann", "a", at=60), purchase("ann", "c", at=1), refund("ann", "c", at=2))
+    given(purchase("ann", "c", at=200))
+    name = scenario("popular", popular=1.0)
+    assert shown(client, name, user_id="ann", exclude_seen="purchased") == list("ad")
+
+
+def test_what_was_dismissed_is_in_no_list_of_that_shopper(
+    client: Client, scenario: Made, ladder: None
+) -> None:
+    given(dismiss("ann", "b"))
+    name = scenario("popular", popular=1.0)
+    assert shown(client, name, user_id="ann") == list("acd")
+    assert shown(client, name, user_id="bob") == list("abcd")
 
 
 def test_the_scenario_says_what_is_left_out_where_the_request_does_not(

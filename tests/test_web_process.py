@@ -79,7 +79,7 @@ from django.test import Client
 key, *paths = sys.argv[1:]
 client = Client(SERVER_NAME="localhost", headers={"Authorization": f"Bearer {key}"})
 answers = [client.get(path).status_code for path in paths]
-search = {"event": "search", "user_id": "1"}
+search = {"event": "search", "user_id": "1", "query": "mug"}
 answers.append(client.post("/v1/events", search, "application/json").status_code)
 print(answers, sorted({"torch", "transformers", "pyarrow"} & set(sys.modules)))
 """

@@ -58,13 +58,12 @@ TABLES: Final = (popularity_day, popularity)
 _CATALOGUE: Final = f"{Kind.ITEM_CHANGED.value}, {Kind.ITEM_REMOVED.value}"
 
 # Items whose sums may change, or whose place in the catalogue did.
-CREATE_TOUCHED: Final = "CREATE TEMP TABLE IF NOT EXISTS touched (item int) ON COMMIT DELETE ROWS"
-TOUCH: Final = f"""
-INSERT INTO touched SELECT item FROM ({{signed}}) AS signed
-WHERE (CAST(:weights AS float8[]))[signal] <> 0
+TOUCHED: Final = f"""
+SELECT item FROM ({{signed}}) AS signed WHERE (CAST(:weights AS float8[]))[signal] <> 0
 UNION SELECT item FROM ({FRESH}) AS fresh WHERE kind IN ({_CATALOGUE}) AND item IS NOT NULL
 """
-TOUCH_ALL: Final = "INSERT INTO touched SELECT DISTINCT item FROM popularity_day"
+THESE: Final = "SELECT unnest(CAST(:items AS int[])) AS item"
+EVERY_ITEM: Final = "SELECT DISTINCT item FROM popularity_day"
 
 # Each item's day gains its events' weights.
 COUNT: Final = f"""
@@ -78,7 +77,7 @@ ON CONFLICT (item, day) DO UPDATE SET weight = old.weight + excluded.weight
 """
 # A day on which as much was taken back as done is no day.
 DROP_EMPTY: Final = """
-DELETE FROM popularity_day USING touched WHERE popularity_day.item = touched.item AND weight = 0
+DELETE FROM popularity_day WHERE item IN ({touched}) AND weight = 0
 """
 
 # 2^x is summed relative to the item's newest day, so it neither overflows nor vanishes; floats
@@ -108,7 +107,7 @@ WHERE score IS NOT NULL
 """
 
 PLACE: Final = f"""
-WITH placed AS MATERIALIZED ({_PLACES}), left_behind AS (
+WITH touched AS MATERIALIZED ({{touched}}), placed AS MATERIALIZED ({_PLACES}), left_behind AS (
     DELETE FROM popularity AS old USING touched
     WHERE old.item = touched.item
       AND NOT EXISTS (SELECT FROM placed WHERE placed.item = old.item AND placed.category = old.category)
@@ -125,34 +124,22 @@ def fold(connection: Connection, since: str, counting: Counting) -> None:
     """Count what came since the snapshot `since`; place what it touched."""
     rows = signed(double_click=counting.double_click, everything=False)
     told = _told(counting) | {"since": since}
-    _begin(connection)
-    connection.execute(text(TOUCH.format(signed=rows)), told)
+    items = list(connection.scalars(text(TOUCHED.format(signed=rows)), told))
     connection.execute(text(COUNT.format(signed=rows)), told)
-    _place(connection)
+    connection.execute(text(DROP_EMPTY.format(touched=THESE)), {"items": items})
+    connection.execute(text(PLACE.format(touched=THESE)), {"items": items})
 
 
 def fill(connection: Connection, counting: Counting) -> None:
     """The same from the whole log, into empty tables."""
     rows = signed(double_click=counting.double_click, everything=True)
-    _begin(connection)
     connection.execute(text(COUNT.format(signed=rows)), _told(counting) | {"since": NOTHING})
-    connection.execute(text(TOUCH_ALL))
-    connection.execute(text("ANALYZE touched"))
-    _place(connection)
+    connection.execute(text(DROP_EMPTY.format(touched=EVERY_ITEM)))
+    connection.execute(text(PLACE.format(touched=EVERY_ITEM)))
 
 
 def _told(counting: Counting) -> dict[str, Any]:
     return {"weights": by_signal(counting.weights), "double_click": counting.double_click}
-
-
-def _begin(connection: Connection) -> None:
-    connection.execute(text(CREATE_TOUCHED))
-    connection.execute(text("TRUNCATE touched"))
-
-
-def _place(connection: Connection) -> None:
-    connection.execute(text(DROP_EMPTY))
-    connection.execute(text(PLACE))
 
 
 # The heads of two index ranges: what sells, and what has begun to. Scores are logarithms

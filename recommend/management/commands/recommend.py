@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from django.core.management.base import BaseCommand, CommandError
 
-from behavior.envelope import LONGEST_ID
 from behavior.events import subject_key
+from behavior.fields import LONGEST_ID
 from catalog.refusal import storable
 from recommend.pipeline import SEEN, Ask, Refused, compose
 from recsite.files import FileError, read_rows

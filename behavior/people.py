@@ -9,8 +9,9 @@ order). It never changes a fact: undo one, and the histories are apart again as 
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
+import psycopg
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -218,10 +219,9 @@ SELECT NOT EXISTS (
 """
 
 
-def share(keys: Collection[str]) -> None:
+def share(hot: psycopg.Cursor[tuple[Any, ...]], keys: Collection[str]) -> None:
     """Let nobody join, hide or erase these shoppers until the transaction ends."""
-    with cursor() as hot:
-        hot.execute(SHARE, [list(keys)], prepare=True)
+    hot.execute(SHARE, [list(keys)], prepare=True)
 
 
 def hold(concerned: Collection[str], others: Collection[str]) -> None:

@@ -101,6 +101,18 @@ def cursor() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
 
 
 @contextlib.contextmanager
+def pipelined() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
+    """The same cursor, whose statements go out together: one round trip for several.
+
+    They run one after another, each with a snapshot of its own; the first that fails raises
+    where its or a later result is fetched.
+    """
+    lent = psycopg_connection()
+    with lent.pipeline(), psycopg.Cursor(lent) as hot:
+        yield hot
+
+
+@contextlib.contextmanager
 def one_snapshot() -> Iterator[Connection]:
     """A REPEATABLE READ transaction: every statement in it sees the same log."""
     with transaction.atomic():

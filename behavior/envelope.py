@@ -102,6 +102,18 @@ def _subject(raw: Mapping[str, Any]) -> str:
     return subject_key(user, anonymous)
 
 
+def subject_of(raw: object) -> str | None:
+    """Whose record this is, however little of the rest can be read; None where it is nobody's."""
+    for field in ("user_id", "anonymous_id"):
+        try:
+            name = _name(raw.get(field), field) if isinstance(raw, Mapping) else None
+        except _Refused:
+            continue
+        if name is not None:
+            return f"{field.removesuffix('_id')}:{name}"
+    return None
+
+
 def _lines(raw: Mapping[str, Any], kind: Kind) -> tuple[Line, ...]:
     items = raw.get("items")
     if items is None:

@@ -1,8 +1,8 @@
 """POST /v1/events: the door through which behaviour comes in.
 
 It promises that one bad event never fails its neighbours, that what was accepted is
-committed and in the shopper's own state before the answer leaves, and that the same delivery
-may be sent again.
+committed and in the shopper's own state before the answer leaves, that the same delivery
+may be sent again, and that what was refused is kept for the merchant to look at.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,9 +13,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from behavior import log
+from behavior import log, rejected
 from behavior.envelope import parse
 from behavior.events import Event, Rejection
+from behavior.rejected import Refused
 from recsite.api import Problem
 from recsite.keys import PublishableKey
 
@@ -30,21 +31,28 @@ class EventsView(APIView):
     permission_classes = (PublishableKey,)
 
     def post(self, request: Request) -> Response:
-        parsed = _parsed(_records(request.data), datetime.now(UTC))
+        records = _records(request.data)
+        parsed = _parsed(records, datetime.now(UTC))
         events = [e for e in parsed if isinstance(e, Event)]
         if sum(len(event.lines) for event in events) > MOST_LINES:
             raise Problem(
                 413, "too_many_items", f"At most {MOST_LINES} items a call, over all events."
             )
+        refused = [
+            Refused(index, bad, raw)
+            for index, (bad, raw) in enumerate(zip(parsed, records, strict=True))
+            if isinstance(bad, Rejection)
+        ]
         with transaction.atomic():
             appended = log.append(events)
+            rejected.keep(rejected.HTTP, refused)
         return Response(
             {
                 "accepted": appended.accepted,
                 "duplicates": appended.duplicates,
                 "rejected": [
                     {"index": index, "code": bad.code, "message": bad.message}
-                    for index, bad in enumerate(parsed) if isinstance(bad, Rejection)
+                    for index, bad, _ in refused
                 ],
                 "position": appended.position,
             },

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from behavior import people
+from behavior import people, rejected
 from recsite.db import cursor
 
 NAMES: Final = """
@@ -37,12 +37,14 @@ FROM user_item JOIN item_key USING (item) WHERE person = ANY (%s) ORDER BY item
 def told_of(name: str) -> Iterator[dict[str, Any]]:
     """Row by row; nothing where nobody has this name."""
     members = people.members([name])
-    by_number, by_name = list(members), sorted(members.values())
+    by_number, by_name = list(members), sorted({*members.values(), name})
     for statement, whom in (
         (NAMES, by_number), (EVENTS, by_name), (SLATES, by_name), (STATE, by_number),
         (ITEMS, by_number),
     ):  # fmt: skip
         yield from _rows(statement, whom)
+    for row in rejected.told_of(by_name):
+        yield {"about": "rejected record"} | row
 
 
 def line(row: dict[str, Any]) -> bytes:

@@ -113,6 +113,28 @@ def _subject(raw: Mapping[str, Any]) -> str:
     return subject_key(user, anonymous)
 
 
+def subject_of(raw: object) -> str | None:
+    """Whose record this is, however little of the rest can be read, in our words or a vendor's;
+    None where it is nobody's."""
+    if not isinstance(raw, Mapping):
+        return None
+    for kind, names in NAMES_OF_PEOPLE.items():
+        for field in names:
+            try:
+                name = fields.name(raw.get(field), field)
+            except Refused:
+                continue
+            if name is not None:
+                return f"{kind}:{name}"
+    return subject_of(raw.get("userInfo"))
+
+
+NAMES_OF_PEOPLE: Final = {
+    "user": ("user_id", "userId", "customer_id"),
+    "anonymous": ("anonymous_id", "anonymousId", "client_id", "clientId", "visitorId"),
+}
+
+
 def _lines(raw: Mapping[str, Any], kind: Kind) -> tuple[Line, ...]:
     items = raw.get("items")
     if items is None:

@@ -5,13 +5,14 @@ changes nothing: a row without an `event_id` is known by its content.
 """
 
 import contextlib
+import functools
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from django.db import transaction
 
@@ -19,41 +20,43 @@ from behavior import log, months
 from behavior.dialects import translate
 from behavior.envelope import parse
 from behavior.events import Event, Rejection, by_content
+from behavior.rejected import Refused
+from recsite.rows import Place, Row
 
 BATCH: Final = 50_000
 """Rows a transaction: large enough that its own cost vanishes, small enough for memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that was left out: its line and why."""
-
-    line: int
-    rejection: Rejection
-
-
-@dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of one batch."""
+    """What became of one batch, and where its reader stood behind it."""
 
     rows: int
     accepted: int
     duplicates: int
-    rejected: list[BadRow]
+    rejected: list[Refused]
+    place: Place
 
 
-def import_rows(rows: Iterable[tuple[int, dict[str, Any] | str]]) -> Iterator[Imported]:
+def import_rows(
+    rows: Iterable[tuple[int, Row]],
+    place: Place | None = None,
+    *,
+    size: int | None = None,
+    also: Callable[[Imported], None] = lambda imported: None,
+) -> Iterator[Imported]:
     """Append the rows, a transaction a batch; yields after each commit.
 
-    The next batch is read, parsed and packed while the database is busy with this one.
+    The next batch is read, parsed and packed while the database is busy with this one. `place`
+    is what the reader of the rows moves; `also` is called inside each transaction.
     """
     source = iter(rows)
+    following = functools.partial(_next, source, place or Place(), size or BATCH)
     with _without_collector(), ThreadPoolExecutor(max_workers=1) as reader:
-        upcoming = reader.submit(_next, source)
+        upcoming = reader.submit(following)
         while (batch := upcoming.result()) is not None:
-            upcoming = reader.submit(_next, source)
-            appended = _append(batch)
-            yield Imported(batch.rows, appended.accepted, appended.duplicates, batch.rejected)
+            upcoming = reader.submit(following)
+            yield _append(batch, also)
 
 
 @contextlib.contextmanager
@@ -73,41 +76,52 @@ class _Batch:
     rows: int
     months: list[tuple[int, int]]
     packed: log.Packed
-    rejected: list[BadRow]
+    refused: list[Refused]
+    place: Place
 
 
-def _next(source: Iterator[tuple[int, dict[str, Any] | str]]) -> _Batch | None:
-    rows = list(islice(source, BATCH))
+def _next(source: Iterator[tuple[int, Row]], place: Place, size: int) -> _Batch | None:
+    rows = list(islice(source, size))
     if not rows:
         return None
-    events, rejected = _parsed(rows, datetime.now(UTC))
+    behind = replace(place)
+    events, refused = _parsed(rows, datetime.now(UTC))
     dated = sorted({(e.occurred_at.year, e.occurred_at.month) for e in events})
-    return _Batch(len(rows), dated, log.pack(events), rejected)
+    return _Batch(len(rows), dated, log.pack(events), refused, behind)
 
 
-def _parsed(
-    rows: Sequence[tuple[int, dict[str, Any] | str]], now: datetime
-) -> tuple[list[Event], list[BadRow]]:
-    events, rejected = [], []
+def _parsed(rows: Sequence[tuple[int, Row]], now: datetime) -> tuple[list[Event], list[Refused]]:
+    events, refused = [], []
     for line, row in rows:
         said = [Rejection("unreadable_line", row)] if isinstance(row, str) else translate(row)
         for raw in said:
-            parsed = raw if isinstance(raw, Rejection) else _of_file(raw, now)
+            parsed = read_row(raw, now)
             if isinstance(parsed, Event):
-                events.append(by_content(parsed))
+                events.append(parsed)
+            elif isinstance(row, str):
+                refused.append(Refused(line, parsed))
             else:
-                rejected.append(BadRow(line, parsed))
-    return events, rejected
+                refused.append(Refused(line, parsed, row if isinstance(raw, Rejection) else raw))
+    return events, refused
 
 
-def _of_file(row: object, now: datetime) -> Event | Rejection:
-    """A history needs its times: the moment of the import is nobody's."""
+def read_row(row: object, now: datetime) -> Event | Rejection:
+    """A history needs its times (the moment of the import is nobody's), and a row without an
+    event_id is known by its content. What a dialect has refused stays refused."""
+    if isinstance(row, Rejection):
+        return row
     if isinstance(row, dict) and row.get("occurred_at") in (None, ""):
         return Rejection("no_time", "A row of a file needs an occurred_at.")
-    return parse(row, now=now)
+    parsed = parse(row, now=now)
+    return by_content(parsed) if isinstance(parsed, Event) else parsed
 
 
-def _append(batch: _Batch) -> log.Appended:
+def _append(batch: _Batch, also: Callable[[Imported], None]) -> Imported:
     with transaction.atomic():
         months.make(batch.months)
-        return log.append_packed(batch.packed)
+        appended = log.append_packed(batch.packed)
+        done = Imported(
+            batch.rows, appended.accepted, appended.duplicates, batch.refused, batch.place
+        )
+        also(done)
+    return done

@@ -1,8 +1,8 @@
 """POST /v1/events: the door through which behaviour comes in.
 
 It promises that one bad event never fails its neighbours, that what was accepted is
-committed and in the shopper's own state before the answer leaves, and that the same delivery
-may be sent again.
+committed and in the shopper's own state before the answer leaves, that the same delivery
+may be sent again, and that what was refused is kept for the merchant to look at.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,9 +13,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from behavior import dialects, log
+from behavior import dialects, log, rejected
 from behavior.envelope import parse
 from behavior.events import Event, Rejection
+from behavior.rejected import Refused
 from recsite.api import Problem
 from recsite.keys import PublishableKey
 
@@ -31,21 +32,27 @@ class EventsView(APIView):
     permission_classes = (PublishableKey,)
 
     def post(self, request: Request) -> Response:
-        parsed = _parsed(_translated(_records(request.data)), datetime.now(UTC))
-        events = [e for _, e in parsed if isinstance(e, Event)]
+        records = _records(request.data)
+        parsed = _parsed(_translated(records), datetime.now(UTC))
+        events = [e for _, _, e in parsed if isinstance(e, Event)]
         if sum(len(event.lines) for event in events) > MOST_LINES:
             raise Problem(
                 413, "too_many_items", f"At most {MOST_LINES} items a call, over all events."
             )
+        refused = [
+            Refused(index, bad, records[index] if raw is bad else raw)
+            for index, raw, bad in parsed if isinstance(bad, Rejection)
+        ]  # fmt: skip
         with transaction.atomic():
             appended = log.append(events)
+            rejected.keep(rejected.HTTP, refused)
         return Response(
             {
                 "accepted": appended.accepted,
                 "duplicates": appended.duplicates,
                 "rejected": [
                     {"index": index, "code": bad.code, "message": bad.message}
-                    for index, bad in parsed if isinstance(bad, Rejection)
+                    for index, bad, _ in refused
                 ],
                 "position": appended.position,
             },
@@ -53,11 +60,13 @@ class EventsView(APIView):
         )  # fmt: skip
 
 
-def _parsed(records: list[tuple[int, Any]], now: datetime) -> list[tuple[int, Event | Rejection]]:
+def _parsed(
+    records: list[tuple[int, Any]], now: datetime
+) -> list[tuple[int, Any, Event | Rejection]]:
     """The records in their order: those without a time get one a millisecond apart, up to now."""
     first = now - timedelta(milliseconds=len(records) - 1)
     return [
-        (index, _parse(raw, first + timedelta(milliseconds=n)))
+        (index, raw, _parse(raw, first + timedelta(milliseconds=n)))
         for n, (index, raw) in enumerate(records)
     ]
 

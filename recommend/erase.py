@@ -15,7 +15,7 @@ from typing import Final
 from django.db import transaction
 from sqlalchemy import Column, Connection, DateTime, Identity, Integer, Table, Text, text
 
-from behavior import people
+from behavior import people, rejected
 from catalog.countings import wanted
 from recommend import fold
 from recommend.projections import PROJECTIONS, Projection
@@ -64,7 +64,7 @@ def erase(name: str, *, asked_by: str) -> Erased:
         with transaction.atomic(), connection() as inside:
             people.hold({name}, ())
             members = people.members([name])
-            if not members:
+            if not members and not rejected.forget([name]):
                 raise Nobody(f"There is no shopper {name!r}.")
             _lock(inside, members)
             _hide(inside, members)
@@ -162,6 +162,7 @@ def _delete(inside: Connection, members: Mapping[int, str], asked_by: str) -> Er
         inside.execute(text(UNLINKED), {"subjects": others})
     for statement in STATE:
         inside.execute(text(statement), whom)
+    rejected.forget(list(members.values()))
     found = {"names": len(members), "events": events, "slates": slates}
     proof = inside.scalar(text(PROVE), found | {"asked_by": asked_by})
     return Erased(int(proof or 0), **found)

@@ -16,6 +16,7 @@ import orjson
 import psycopg
 from django.db import transaction
 from django.http import HttpRequest
+from django.urls import reverse
 
 from recsite import db
 
@@ -43,6 +44,9 @@ EVENTS_BY_DAY = """
 SLATES_SINCE = (
     "SELECT count(*), count(*) FILTER (WHERE shortfall > 0) FROM slate WHERE id >= %(since)s"
 )
+
+REJECTED = """
+    SELECT count(*) FILTER (WHERE rejected_at > now() - interval '1 day'), count(*) FROM rejected"""
 
 PROJECTIONS = (
     "SELECT name, version, snapshot, events, seconds, folded_at FROM projection ORDER BY name"
@@ -121,11 +125,22 @@ def _cards(by_day: Rows | None) -> list[dict[str, str]]:
               f"{served:,} in 24 hours, {short:,} of them short", "recsite_slaterow"),
         _card("Shoppers known", _roughly("subject_key"), "with a name or without", ""),
         _card("Items", _roughly("catalog_item"), "in the catalogue", "catalog_item"),
+        _rejected(),
     ]  # fmt: skip
 
 
+def _rejected() -> dict[str, str]:
+    rows = _read(REJECTED)
+    figure, kept = (f"{number:,}" for number in rows[0]) if rows else ("?", "?")
+    note = f"in 24 hours; {kept} kept to look at"
+    card = _card("Records rejected", figure, note, "recsite_rejectedrow")
+    return card | {"link": f"{card['link']}?since=day"}
+
+
 def _card(title: str, figure: str, note: str, model: str) -> dict[str, str]:
-    return {"title": title, "figure": figure, "note": note, "model": model}
+    """A figure, and the page of the rows it counts where there is one."""
+    link = reverse(f"admin:{model}_changelist") if model else ""
+    return {"title": title, "figure": figure, "note": note, "link": link}
 
 
 def _last_day(by_day: Rows | None) -> str:

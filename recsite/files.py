@@ -3,22 +3,25 @@
 It knows the three formats and where each row stood in its file. It promises that a file it
 cannot read is one FileError with a sentence, that a row it cannot read is a sentence in
 place of the row, and that nothing is guessed: a CSV cell is the text that stands there, so
-an id keeps its leading zeros. It never says what a row means.
+an id keeps its leading zeros. A reader may begin where another one stopped. It never says
+what a row means.
 """
 
 import csv
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from itertools import repeat
+from collections.abc import Iterable, Iterator
+from io import TextIOWrapper
+from itertools import takewhile
+from operator import attrgetter
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final, NamedTuple
 
 import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-Row = dict[str, Any] | str
-"""A row's cells by column, or why the row could not be read."""
+from recsite import parquet
+from recsite.rows import FileError as FileError
+from recsite.rows import Place as Place
+from recsite.rows import Row as Row
+from recsite.rows import broken, unique
 
 FORMATS: Final = {
     ".csv": "CSV",
@@ -26,40 +29,56 @@ FORMATS: Final = {
     ".ndjson": "JSONL",
     ".parquet": "Parquet",
 }
+ESCAPED: Final = "surrogateescape"
 LONGEST_LINE: Final = 2 * 1024 * 1024
-BATCH: Final = 10_000
 BOM: Final = b"\xef\xbb\xbf"
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
-class FileError(Exception):
-    """The file cannot be read; the message says why, for the person who gave it."""
+def read_rows(path: str | Path, place: Place | None = None) -> Iterator[tuple[int, Row]]:
+    """Yield (line, row) from `place` to the file's end; a line counts from 1 as an editor would
+    show it, in a Parquet file, which has no lines, it is the number of the row.
 
-
-def read_rows(path: str | Path) -> Iterator[tuple[int, Row]]:
-    """Yield (line, row) to the file's end; a line counts from 1 as an editor would show it.
-
-    In a Parquet file, which has no lines, it is the number of the row. Raises FileError at
-    once where the file is missing or of another format, later where it breaks off.
+    Nothing before `place` is read, but for a CSV's header. Raises FileError at once where the
+    file is missing or of another format, later where it breaks off.
     """
     file = Path(path)
-    return READERS[_format(file)](file)
+    return READERS[format_of(file)](file, place or Place())
+
+
+def read_new(source: IO[bytes], place: Place) -> Iterator[tuple[int, Row]]:
+    """Yield the rows of an open JSONL file from `place` on, as far as its lines are ended: the
+    last one may still be being written."""
+    source.seek(place.offset)
+    yield from _objects(takewhile(_is_ended, _lines(source)), place)
+
+
+def read_rest(source: IO[bytes], place: Place) -> Iterator[tuple[int, Row]]:
+    """Yield the rows of an open JSONL file from `place` to its end."""
+    source.seek(place.offset)
+    yield from _objects(_lines(source), place)
 
 
 def count_rows(path: str | Path) -> int | None:
     """About how many rows the file has, for a progress bar: exact for Parquet; for text
     files its lines, which is too many where a cell spans several. Raises FileError."""
     file = Path(path)
-    kind = _format(file)
+    kind = format_of(file)
     if kind == "Parquet":
-        with _parquet(file) as opened:
-            return int(opened.metadata.num_rows)
+        return parquet.count(file)
     with file.open("rb") as source:
         lines = sum(block.count(b"\n") for block in iter(lambda: source.read(1 << 20), b""))
     return max(lines - 1, 0) if kind == "CSV" else lines
 
 
-def _format(path: Path) -> str:
+def size_of(path: Path) -> int:
+    """The offset of the file's end: its bytes; of Parquet, its rows. Raises FileError."""
+    if format_of(path) != "Parquet":
+        return path.stat().st_size
+    return parquet.count(path)
+
+
+def format_of(path: Path) -> str:
     """The format by the name's end, once the file is known to be there and readable."""
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
@@ -75,45 +94,57 @@ def _format(path: Path) -> str:
     return kind
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
+def _csv_rows(path: Path, place: Place) -> Iterator[tuple[int, Row]]:
     """Read with csv rather than Arrow, which is a third faster but gives up a whole block at
     one bad row, and does not say on which line.
 
     A byte that is not UTF-8 becomes a lone surrogate, so it spoils its own row only.
     """
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as source:
-        reader = csv.reader(source)
-        names = _header(path, reader)
-        line = reader.line_num + 1
-        while True:
-            try:
-                for cells in reader:
-                    if cells:
-                        yield line, _row(names, cells)
-                    line = reader.line_num + 1
-                return
-            except csv.Error as error:
-                yield line, f"The line cannot be read as CSV: {error}."
-                line = reader.line_num + 1
-            except OSError as error:
-                raise _broken(path, line, error) from None
+    names = _header(path, place)
+    first = line = place.line
+    reader = csv.reader(_texts(path, place))
+    while True:
+        try:
+            for cells in reader:
+                place.line = first + reader.line_num
+                if cells:
+                    yield line, _row(names, cells)
+                line = place.line
+            return
+        except csv.Error as error:
+            place.line = first + reader.line_num
+            yield line, f"The line cannot be read as CSV: {error}."
+            line = place.line
+        except OSError as error:
+            raise broken(path, line, error) from None
 
 
-def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
+def _texts(path: Path, place: Place) -> Iterator[str]:
+    """The lines from `place` on, whose offset is moved before each."""
+    with path.open("rb") as source:
+        if place.offset == 0 and source.read(len(BOM)) == BOM:
+            place.offset = len(BOM)
+        source.seek(place.offset)
+        with TextIOWrapper(source, "utf-8", ESCAPED, newline="") as texts:
+            for text in texts:
+                place.offset += len(text if text.isascii() else text.encode(errors=ESCAPED))
+                yield text
+
+
+def _header(path: Path, place: Place) -> list[str]:
+    """The names of the columns; a reader that stands before them is moved behind them."""
+    behind = Place()
+    reader = csv.reader(_texts(path, behind))
     try:
         names = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
         raise FileError(f"{path.name}: the header cannot be read as CSV: {error}.") from None
     if not any(names):
         raise FileError(f"{path.name} is empty; its first line must name the columns.")
-    _unique(path, names)
+    unique(path, names)
+    if place.offset == 0:
+        place.line, place.offset = 1 + reader.line_num, behind.offset
     return names
-
-
-def _unique(path: Path, names: list[str]) -> None:
-    twice = sorted({name for name in names if name and names.count(name) > 1})
-    if twice:
-        raise FileError(f"{path.name} has the column {twice[0]} twice.")
 
 
 def _row(names: list[str], cells: list[str]) -> Row:
@@ -122,25 +153,40 @@ def _row(names: list[str], cells: list[str]) -> Row:
     return dict(zip(names, cells, strict=True))
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, Row]]:
+def _json_rows(path: Path, place: Place) -> Iterator[tuple[int, Row]]:
     with path.open("rb") as source:
-        line = 0
         try:
-            for line, text in enumerate(_lines(source), 1):
-                row = _json_row(text.removeprefix(BOM) if line == 1 else text)
-                if row is not None:
-                    yield line, row
+            yield from read_rest(source, place)
         except OSError as error:
-            raise _broken(path, line, error) from None
+            raise broken(path, place.line, error) from None
 
 
-def _lines(source: IO[bytes]) -> Iterator[bytes]:
+class _Line(NamedTuple):
+    text: bytes
+    size: int
+    is_ended: bool
+
+
+_is_ended: Final = attrgetter("is_ended")
+
+
+def _lines(source: IO[bytes]) -> Iterator[_Line]:
     """The file's lines; of one that is too long, a piece that is too long, and no more."""
     while text := source.readline(LONGEST_LINE + 1):
-        whole = text
+        whole, size = text, len(text)
         while len(text) > LONGEST_LINE and not text.endswith(b"\n"):
             text = source.readline(LONGEST_LINE + 1)
-        yield whole
+            size += len(text)
+        yield _Line(whole, size, text.endswith(b"\n"))
+
+
+def _objects(lines: Iterable[_Line], place: Place) -> Iterator[tuple[int, Row]]:
+    for text, size, _ in lines:
+        line = place.line
+        row = _json_row(text.removeprefix(BOM) if line == 1 else text)
+        place.line, place.offset = line + 1, place.offset + size
+        if row is not None:
+            yield line, row
 
 
 def _json_row(text: bytes) -> Row | None:
@@ -155,56 +201,4 @@ def _json_row(text: bytes) -> Row | None:
     return row if isinstance(row, dict) else "The line must be a JSON object."
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    with _parquet(path) as opened:
-        names = list(opened.schema_arrow.names)
-        _unique(path, names)
-        line = 1
-        try:
-            for batch in opened.iter_batches(batch_size=BATCH):
-                # Column by column is several times faster than RecordBatch.to_pylist.
-                cells = zip(*map(_cells, batch.columns), strict=True)
-                yield from enumerate(map(dict, map(zip, repeat(names), cells)), line)
-                line += batch.num_rows
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise _broken(path, line, error) from None
-
-
-def _parquet(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise FileError(f"{path.name} is not a Parquet file: {_first_line(error)}") from None
-
-
-def _cells(column: pa.Array) -> list[Any]:
-    """The column as Python values; text that is not UTF-8 spoils its own cells only."""
-    if pa.types.is_timestamp(column.type):
-        return _times(column)
-    try:
-        return list(column.to_pylist())
-    except UnicodeDecodeError:
-        blobs = column.cast(pa.large_binary()).to_pylist()
-        return [b if b is None else b.decode("utf-8", "surrogateescape") for b in blobs]
-
-
-def _times(column: pa.Array) -> list[Any]:
-    """To the microsecond, the finest that Python has; UTC where the column has a zone.
-
-    Through NumPy: Arrow itself takes 3 µs for each time that has a zone.
-    """
-    times = column.cast(pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False).tolist()
-    if column.type.tz is None:
-        return list(times)
-    return [t.replace(tzinfo=UTC) if isinstance(t, datetime) else t for t in times]
-
-
-def _broken(path: Path, line: int, error: Exception) -> FileError:
-    return FileError(f"{path.name} cannot be read from row {line:,} on: {_first_line(error)}")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-READERS: Final = {"CSV": _csv_rows, "JSONL": _json_rows, "Parquet": _parquet_rows}
+READERS: Final = {"CSV": _csv_rows, "JSONL": _json_rows, "Parquet": parquet.read}

@@ -1,7 +1,8 @@
 """Who may call, and Django's read-only eyes on Alembic's tables.
 
 ApiKey is the only table here that Django makes. The rest are views and tables of schema
-`rec`, declared unmanaged so that the admin can list them; nothing here ever writes to them.
+`rec`, declared unmanaged so that the admin can list them; nothing here ever writes to them,
+but that a merchant may delete what was rejected.
 """
 
 from django.contrib.postgres.fields import ArrayField
@@ -99,3 +100,25 @@ class ProjectionRow(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RejectedRow(models.Model):
+    """A record that was refused (table `rec.rejected`)."""
+
+    id = models.BigIntegerField(primary_key=True)
+    rejected_at = models.DateTimeField("when")
+    source = models.TextField()
+    line = models.BigIntegerField()
+    code = models.TextField("reason")
+    message = models.TextField()
+    payload = models.TextField("record", null=True)
+    whole = models.BooleanField()
+    subject = models.TextField("shopper", null=True)
+
+    class Meta:
+        managed = False
+        db_table = "rejected"
+        verbose_name = "rejected record"
+
+    def __str__(self) -> str:
+        return f"{self.code.replace('_', ' ')}, {self.source} {self.line}"

@@ -8,9 +8,20 @@ from tqdm import tqdm
 
 
 def bar(
-    title: str, *, total: int | None = None, unit: str = " rows", of: Iterable[Any] | None = None
+    title: str,
+    *,
+    total: int | None = None,
+    initial: int = 0,
+    unit: str = " rows",
+    of: Iterable[Any] | None = None,
 ) -> "tqdm[Any]":
     """A bar on stderr; use it as a context manager and call update(n), or iterate over `of`."""
     return tqdm(
-        of, desc=title, total=total, unit=unit, unit_scale=True, disable=not sys.stderr.isatty()
+        of,
+        desc=title,
+        total=total,
+        initial=initial,
+        unit=unit,
+        unit_scale=True,
+        disable=not sys.stderr.isatty(),
     )

@@ -39,6 +39,7 @@ NAVIGATION = [
         "Behaviour",
         _link("Event log", "receipt_long", "recsite_eventrow_changelist"),
         _link("Slates", "ballot", "recsite_slaterow_changelist"),
+        _link("Rejected", "report", "recsite_rejectedrow_changelist"),
     ),
     _group("Engine", _link("Projections", "conversion_path", "recsite_projectionrow_changelist")),
     _group(

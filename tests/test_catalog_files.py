@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsite import files
+from recsite import files, parquet
 from recsite.files import FileError, Row, count_rows, read_rows
 
 NEW_YEAR = datetime.fromisoformat("2026-01-01")
@@ -87,7 +87,7 @@ def test_parquet_keeps_types_and_counts_rows(tmp_path: Path) -> None:
 def test_parquet_lines_go_on_from_batch_to_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "BATCH", 2)
+    monkeypatch.setattr(parquet, "BATCH", 2)
     pq.write_table(pa.table({"a": [0, 1, 2, 3, 4]}), tmp_path / "a.parquet")
     assert rows(tmp_path / "a.parquet") == [(n + 1, {"a": n}) for n in range(5)]
 

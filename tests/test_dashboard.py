@@ -52,7 +52,7 @@ def test_an_empty_shop(admin_client: Client) -> None:
         [],
         [],
     )
-    assert [card["figure"] for card in said["cards"]] == ["0", "0", "0", "0"]
+    assert [card["figure"] for card in said["cards"]] == ["0", "0", "0", "0", "0"]
     assert b"No event yet." in admin_client.get("/admin/").content
 
 
@@ -65,7 +65,7 @@ def test_time_is_the_logs(shop: None) -> None:
     ]
     assert said["cards"][0] == {
         "title": "Events in the log", "figure": "6",
-        "note": "2 in the log's last 24 hours", "model": "recsite_eventrow",
+        "note": "2 in the log's last 24 hours", "link": EVENTS,
     }  # fmt: skip
 
 

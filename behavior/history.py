@@ -105,6 +105,8 @@ def _of_file(row: dict[str, Any], now: datetime) -> Event | Rejection:
 
 
 def _append(batch: _Batch) -> log.Appended:
+    # On its own: while a month is made nobody can write.
     with transaction.atomic():
         months.make(batch.months)
+    with transaction.atomic():
         return log.append_packed(batch.packed)

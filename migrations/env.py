@@ -4,11 +4,11 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
-from behavior import attribution, log, slates, user_state, wake
+from behavior import attribution, coverage, log, slates, user_state, wake
 from recommend import fold, projections
 from recsite.db import METADATA, connection
 
-TABLES = (attribution, log, slates, user_state, wake, fold, projections)
+TABLES = (attribution, coverage, log, slates, user_state, wake, fold, projections)
 """Importing these fills METADATA."""
 
 

@@ -235,7 +235,8 @@ def _join(record: Archived, xid: str) -> None:
 
 
 # A fold may read a shopper's history (covisit does for late events); whoever folded something
-# of these shoppers while a part of theirs was archived is not exact.
+# of these shoppers while a part of theirs was archived is not exact. Kinds above 22 are facts
+# about shoppers, not of one.
 OWE: Final = """
 INSERT INTO owed_rebuild (name) SELECT unnest(%(readers)s::text[])
 WHERE EXISTS (

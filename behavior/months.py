@@ -181,16 +181,16 @@ def erasing() -> Iterator[None]:
 
 
 def lock(statement: str) -> None:
-    """Take a lock in short tries: while we wait for it, everybody waits behind us."""
+    """Take a lock in short tries with longer pauses: while we wait, everybody waits behind us."""
     until = time.monotonic() + PATIENCE
     while True:
         try:
             with transaction.atomic(), cursor() as hot:
-                hot.execute("SET LOCAL lock_timeout = '500ms'")
+                hot.execute("SET LOCAL lock_timeout = '100ms'")
                 hot.execute(statement)
                 hot.execute("SET LOCAL lock_timeout = DEFAULT")
                 return
         except psycopg.errors.LockNotAvailable:
             if time.monotonic() > until:
                 raise InUse("The log is being read or written all the time; try later.") from None
-        time.sleep(0.2)
+        time.sleep(0.5)

@@ -3,8 +3,12 @@
 The months are of 2018, which no other test has; each test begins without a partition of them.
 """
 
+import os
 import random
+import subprocess
+import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -48,6 +52,7 @@ from tests.given import (
     serve,
     view,
 )  # fmt: skip
+from tests.servers import ROOT, environment
 from tests.test_concurrency import everyone
 
 pytestmark = pytest.mark.usefixtures("committed", "no_months")
@@ -385,6 +390,56 @@ def test_a_crash_on_the_way_back_leaves_the_month_archived(
     assert places() == [("event_2018_02", 2), ("event_2018_03", 1), ("event_late", 1)]
     attach(JAN)
     assert len(rows()) == len(before) + 1
+
+
+ARCHIVER: Final = """
+from recsite.boot import boot
+boot()
+import sys
+from pathlib import Path
+import django
+django.setup()
+from behavior import archive, coverage
+from behavior.months import Month
+from recommend import fold
+from recommend.projections import PROJECTIONS
+names = [one.NAME for one in PROJECTIONS]
+print("ready", flush=True)
+while True:
+    for month in (Month(2018, 1), Month(2018, 2)):
+        if coverage.record_of(month):
+            archive.attach(month, readers=names)
+        else:
+            archive.archive(month, Path(sys.argv[1]), read=fold.read_by_all())
+"""
+
+
+def test_a_process_that_is_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    make(JAN, FEB)
+    given([view(f"u{n % 9}", f"i{n % 50}", at=at(1) + n, key=f"k{n}") for n in range(1_500)])
+    given([view(f"u{n % 9}", f"i{n % 50}", at=at(2) + n, key=f"l{n}") for n in range(1_500)])
+    advance()
+    before, counted, chance = rows(), contents(), random.Random(3)
+    for _ in range(6):
+        with subprocess.Popen(
+            [sys.executable, "-c", ARCHIVER, str(tmp_path / "files")],
+            env=os.environ | environment(tmp_path), cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(chance.random() * 0.8)
+            process.kill()
+        with archive._alone():  # its session in Postgres has ended, or is done
+            pass
+        facts = sum(record.rows for record in coverage.archived())
+        assert facts + len(rows()) == 3_000
+        for record in coverage.archived():
+            assert Path(record.file).stat().st_size == record.bytes
+    for record in coverage.archived():
+        attach(record.month)
+    assert rows() == before
+    assert advance() == [0, 0, 0, 0]
+    assert contents() == counted
 
 
 def test_a_missing_file_a_broken_one_and_another_are_each_a_sentence(tmp_path: Path) -> None:

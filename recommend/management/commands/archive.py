@@ -67,7 +67,10 @@ class Command(BaseCommand):
         done = archive.attach(one, readers=names, folder=folder)
         self.stdout.write(f"{done.month}: {done.rows:,} events are in the log again")
         for projection in PROJECTIONS:
-            fold.advance(projection)
+            try:
+                fold.advance(projection)
+            except coverage.MonthsArchived as error:  # of the months that are still archived
+                self.stderr.write(str(error))
 
     def _list(self) -> None:
         for record in coverage.archived():

@@ -117,8 +117,10 @@ def read_row(row: object, now: datetime) -> Event | Rejection:
 
 
 def _append(batch: _Batch, also: Callable[[Imported], None]) -> Imported:
+    # On its own: while a month is made nobody can write.
     with transaction.atomic():
         months.make(batch.months)
+    with transaction.atomic():
         appended = log.append_packed(batch.packed)
         done = Imported(
             batch.rows, appended.accepted, appended.duplicates, batch.refused, batch.place

@@ -4,12 +4,23 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
-from behavior import attribution, log, people, rejected, runs, slates, user_state, wake
+from behavior import (
+    attribution,
+    coverage,
+    log,
+    people,
+    rejected,
+    runs,
+    slates,
+    user_state,
+    wake,
+)
 from recommend import erase, fold, projections
 from recsite.db import METADATA, Xid8, connection
 
 TABLES = (
-    attribution, log, people, rejected, runs, slates, user_state, wake, erase, fold, projections,
+    attribution, coverage, log, people, rejected, runs, slates, user_state, wake, erase, fold,
+    projections,
 )  # fmt: skip
 """Importing these fills METADATA."""
 

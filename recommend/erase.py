@@ -4,18 +4,22 @@ It promises that afterwards every table is what it would be had the person never
 their part is taken back from each projection by the projection's own fold (the person is
 hidden, and nothing else is new), then their events, slates, state and names are deleted. What
 stays is a proof that somebody was erased, and nothing of whom. It waits for folds under way,
-and while it works nobody's names are joined.
+and while it works nobody's names are joined. Archived months that hold something of the person
+come back into the log first, and their files go.
 """
 
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from django.db import transaction
 from sqlalchemy import Column, Connection, DateTime, Identity, Integer, Table, Text, text
 
-from behavior import people, rejected
+from behavior import archive, coverage, people, rejected
+from behavior.month_file import BadFile
+from behavior.months import InUse
 from catalog.countings import wanted
 from recommend import fold
 from recommend.projections import PROJECTIONS, Projection
@@ -41,6 +45,10 @@ class Nobody(Exception):
     """No shopper has this name."""
 
 
+class OutOfReach(Exception):
+    """Archived months hold something of the person and cannot be attached; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Erased:
     """What there was. `erasure` is the number of the proof; `events` counts lines."""
@@ -54,8 +62,27 @@ class Erased:
 def erase(name: str, *, asked_by: str) -> Erased:
     """Erase the person who bears this name ("user:ID"), under all names that were joined to it.
 
-    Raises Nobody where the name is unknown.
+    Raises Nobody where the name is unknown, OutOfReach where an archive cannot be read.
     """
+    files = _attach(people.members([name]))
+    done = _erase(name, asked_by)
+    for file in files:
+        file.unlink(missing_ok=True)
+    return done
+
+
+def _attach(members: Mapping[int, str]) -> list[Path]:
+    """Have all of their months in the log; the files that hold them."""
+    try:
+        return [
+            Path(archive.attach(month, readers=[one.NAME for one in PROJECTIONS]).file)
+            for month in coverage.months_with(list(members))
+        ]
+    except (archive.Refused, BadFile, InUse, OSError) as error:
+        raise OutOfReach(str(error)) from None
+
+
+def _erase(name: str, asked_by: str) -> Erased:
     with people.nobody_moves(), contextlib.ExitStack() as folds:
         for one in PROJECTIONS:
             folds.enter_context(fold.alone(one))

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB
 
-from behavior import people, position, user_state
+from behavior import coverage, people, position, user_state
 from behavior.position import NOTHING
 from catalog.countings import Counting, wanted
 from recommend.projections import PROJECTIONS, Projection
@@ -63,8 +63,9 @@ class Advanced:
     seconds: float
 
 
-STANDING: Final = """
-SELECT snapshot, epoch, version, settings::text AS settings FROM projection WHERE name = :name
+STANDING: Final = f"""
+SELECT snapshot, epoch, version, settings::text AS settings, {coverage.OWES} AS owes
+FROM projection WHERE name = :name
 """
 
 HERE: Final = """
@@ -105,8 +106,9 @@ def named(name: str | None) -> tuple[Projection, ...]:
 def advance(one: Projection) -> Advanced:
     """Bring one projection to the log's end: effects and position in one transaction.
 
-    Where the code, the cluster or the weights are others than those that folded last, it is
-    rebuilt.
+    Where the code, the cluster or the weights are others than those that folded last, or an
+    archived month came back, it is rebuilt. Raises MonthsArchived where that would lose what is
+    archived.
     """
     with alone(one):
         with one_snapshot() as inside:
@@ -119,18 +121,27 @@ def advance(one: Projection) -> Advanced:
 def rebuild(one: Projection) -> Advanced:
     """Build the projection anew beside the live tables and switch in one step.
 
-    Readers see the old tables until the commit, which only renames.
+    Readers see the old tables until the commit, which only renames. Raises MonthsArchived.
     """
     with alone(one):
         return _rebuild(one)
+
+
+def rebuild_without_archived(one: Projection) -> Advanced:
+    """Build the projection anew from the log alone, letting go of what archived months counted."""
+    with alone(one), one_snapshot() as inside:
+        coverage.let_go(inside, one.NAME)
+        return _build(one, inside)
 
 
 def verify(one: Projection) -> dict[str, tuple[str, str]]:
     """Prove one projection: table → (checksum of the live rows, of a rebuild's).
 
     Both are taken in one snapshot, so nothing that happens meanwhile can make them differ.
+    Raises MonthsArchived where the log no longer has all that the projection counted.
     """
     with alone(one), one_snapshot() as inside:
+        coverage.require_whole(inside, one.NAME)
         standing = _standing(one, inside)
         if standing.is_current:
             _advance(one, inside, standing)
@@ -147,6 +158,7 @@ def verify_user_state() -> dict[str, tuple[str, str]]:
     advancing."""
     tables = (*people.TABLES, *user_state.TABLES)
     with one_snapshot() as inside:
+        coverage.require_whole(inside, coverage.EVERYBODY)
         live = checksums(inside, tables)
         with beside(inside, tables):
             people.fill(inside)
@@ -196,7 +208,7 @@ def _standing(one: Projection, inside: Connection) -> _Standing:
     row = inside.execute(text(STANDING), {"name": one.NAME}).one_or_none()
     if row is None:
         return _Standing(NOTHING, here.snapshot, here.epoch, counting, is_current=True)
-    current = (row.epoch, row.version, orjson.loads(row.settings)) == (
+    current = not row.owes and (row.epoch, row.version, orjson.loads(row.settings)) == (
         here.epoch, one.VERSION, counting.as_json())  # fmt: skip
     return _Standing(row.snapshot, here.snapshot, here.epoch, counting, current)
 
@@ -209,6 +221,7 @@ def _advance(one: Projection, inside: Connection, standing: _Standing) -> Advanc
     if events == 0:
         return Advanced(one.NAME, 0, 0.0)
     if standing.since == NOTHING:
+        coverage.require_whole(inside, one.NAME)
         one.fill(inside, standing.counting)
     else:
         one.fold(inside, standing.since, standing.counting)
@@ -216,18 +229,34 @@ def _advance(one: Projection, inside: Connection, standing: _Standing) -> Advanc
 
 
 def _rebuild(one: Projection) -> Advanced:
-    began = time.perf_counter()
     with one_snapshot() as inside:
-        standing = _standing(one, inside)
-        position.adopt(inside)
-        with beside(inside, one.TABLES):
-            one.fill(inside, standing.counting)
-        for table in one.TABLES:
-            inside.execute(text(f"DROP TABLE rec.{table.name}"))
-            inside.execute(text(f"ALTER TABLE {SCRATCH}.{table.name} SET SCHEMA rec"))
-        inside.execute(text(f"DROP SCHEMA {SCRATCH} CASCADE"))
-        events = int(inside.scalar(text(COUNT_FRESH), {"since": NOTHING}) or 0)
-        return _move(one, inside, standing, Advanced(one.NAME, events, time.perf_counter() - began))
+        return _build(one, inside)
+
+
+def _build(one: Projection, inside: Connection) -> Advanced:
+    began = time.perf_counter()
+    coverage.require_whole(inside, one.NAME)
+    standing = _standing(one, inside)
+    position.adopt(inside)
+    with beside(inside, one.TABLES):
+        one.fill(inside, standing.counting)
+    for table in one.TABLES:
+        inside.execute(text(f"DROP TABLE rec.{table.name}"))
+        inside.execute(text(f"ALTER TABLE {SCRATCH}.{table.name} SET SCHEMA rec"))
+    inside.execute(text(f"DROP SCHEMA {SCRATCH} CASCADE"))
+    events = int(inside.scalar(text(COUNT_FRESH), {"since": NOTHING}) or 0)
+    coverage.settle(inside, one.NAME)
+    return _move(one, inside, standing, Advanced(one.NAME, events, time.perf_counter() - began))
+
+
+def read_by_all() -> list[str]:
+    """Advance every projection; the snapshots that they have read."""
+    for one in PROJECTIONS:
+        advance(one)
+    with cursor() as hot:
+        names = [one.NAME for one in PROJECTIONS]
+        rows = hot.execute("SELECT snapshot FROM projection WHERE name = ANY(%s)", [names])
+        return [snapshot for (snapshot,) in rows.fetchall()]
 
 
 def _move(one: Projection, inside: Connection, standing: _Standing, done: Advanced) -> Advanced:

@@ -14,7 +14,7 @@ from behavior import dossier
 from behavior.events import subject_key
 from behavior.fields import LONGEST_ID
 from catalog.refusal import storable
-from recommend.erase import Nobody, erase
+from recommend.erase import Nobody, OutOfReach, erase
 from recsite.api import Problem
 from recsite.keys import Caller
 
@@ -41,6 +41,8 @@ class PersonView(APIView):
             done = erase(name, asked_by=f"key {_caller(request).key_id}")
         except Nobody:
             raise _unknown() from None
+        except OutOfReach as error:
+            raise Problem(409, "archived", str(error)) from None
         return Response({"erasure": done.erasure, "names": done.names, "events": done.events,
                          "slates": done.slates})  # fmt: skip
 

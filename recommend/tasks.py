@@ -5,6 +5,7 @@ import logging
 from celery import shared_task
 
 from behavior import wake
+from behavior.coverage import MonthsArchived
 from recommend import embed as embedding
 from recommend import encoders, fold
 from recommend.projections import PROJECTIONS
@@ -20,7 +21,10 @@ def advance() -> None:
     """
     wake.answer()
     for one in PROJECTIONS:
-        fold.advance(one)
+        try:
+            fold.advance(one)
+        except MonthsArchived as error:
+            logger.error("%s is not rebuilt, and stands still. %s", one.NAME, error)
     if encoders.is_installed() and embedding.waiting():
         embed.delay()
 

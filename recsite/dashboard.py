@@ -18,6 +18,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
+from behavior import coverage
 from recsite import db
 
 ALLOWANCE = "1500ms"
@@ -120,7 +121,8 @@ def _cards(by_day: Rows | None) -> list[dict[str, str]]:
     slates = _read(SLATES_SINCE, {"since": _id_at(datetime.now().astimezone() - timedelta(days=1))})
     served, short = slates[0] if slates else (0, 0)
     return [
-        _card("Events in the log", _roughly("event"), _last_day(by_day), "recsite_eventrow"),
+        _card("Events in the log", _roughly("event"), _last_day(by_day) + _archived(),
+              "recsite_eventrow"),
         _card("Lists served", _roughly("slate"),
               f"{served:,} in 24 hours, {short:,} of them short", "recsite_slaterow"),
         _card("Shoppers known", _roughly("subject_key"), "with a name or without", ""),
@@ -147,6 +149,14 @@ def _last_day(by_day: Rows | None) -> str:
     if by_day is None:
         return "too many to count the last day"
     return f"{sum(row[3] for row in by_day):,} in the log's last 24 hours"
+
+
+def _archived() -> str:
+    gone = coverage.archived()
+    if not gone:
+        return ""
+    rows = sum(record.rows for record in gone)
+    return f"; {rows:,} archived ({coverage.spans([record.month for record in gone])})"
 
 
 def _roughly(table: str) -> str:

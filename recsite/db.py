@@ -114,12 +114,17 @@ def pipelined() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
 
 @contextlib.contextmanager
 def one_snapshot() -> Iterator[Connection]:
-    """A REPEATABLE READ transaction: every statement in it sees the same log."""
+    """A REPEATABLE READ transaction: every statement in it sees the same log.
+
+    No month leaves the log meanwhile: a partition that is dropped is gone for old snapshots, too,
+    so the log is locked before the snapshot is taken. Nobody but the archive waits for that.
+    """
     with transaction.atomic():
         # Before SQLAlchemy connects: its first connection asks the server things, and the
         # level must be set before any query.
         with cursor() as hot:
             hot.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            hot.execute("LOCK TABLE ONLY rec.event IN ACCESS SHARE MODE")
             hot.execute("SET LOCAL plan_cache_mode = auto")
         with connection() as inside:
             yield inside

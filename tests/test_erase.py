@@ -2,21 +2,26 @@
 
 import json
 import random
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from django.db import transaction
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from behavior import dossier
+from behavior import archive, dossier, months
 from behavior.events import Event
+from behavior.months import Month
 from recommend import fold
 from recommend.erase import Nobody, erase
 from recommend.projections import PROJECTIONS
 from recsite.db import METADATA
 from tests.conftest import KEPT
 from tests.given import (
+    START,
     advance,
     all_neighbours,
     ask,
@@ -171,5 +176,20 @@ def test_every_table_with_a_person_in_it_is_known_to_erase() -> None:
         if {"subject", "person"} & set(table.columns.keys()) and table.name not in KEPT
     }  # fmt: skip
     assert with_people == {
-        "event", "person", "person_change", "slate", "subject_key", "user_item", "user_state",
+        "event", "person", "person_change", "rejected", "slate", "subject_key", "user_item", "user_state",
     }  # fmt: skip
+
+
+def test_what_is_archived_is_erased_too_and_its_file_goes(tmp_path: Any) -> None:
+    early = -400 * 24 * 60.0
+    given(view("ann", "mug", at=early), view("bob", "mug", at=early), view("ann", "cup"))
+    month = Month((START + timedelta(minutes=early)).year, (START + timedelta(minutes=early)).month)
+    with transaction.atomic():
+        months.make([month])
+        months.gather(month)
+    record = archive.archive(month, tmp_path, read=fold.read_by_all())
+    assert erase("user:ann", asked_by="a test").events == 2
+    assert not Path(record.file).exists()
+    assert [row[1:] for row in logged()] == [("view_item", "user:bob", "mug")]
+    advance()
+    assert differing() == []

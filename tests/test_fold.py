@@ -230,15 +230,16 @@ def say(command: str, *arguments: str) -> str:
 
 def test_verify_says_of_each_table_that_it_is_equal() -> None:
     given(view("ann", "a"), view("ann", "b", at=1))
-    tables = [line.split(" (")[0] for line in say("verify").splitlines()]
-    assert tables == [
+    log, *proofs = say("verify").splitlines()
+    assert log == "log: 2026-03, 2 events"
+    assert [line.split(" (")[0] for line in proofs] == [
         f"{name}: equal"
         for name in (
             "popularity_day", "popularity", "covisit", "item_count", "neighbours", "item_passage",
             "attribution", "person", "user_state", "user_item",
         )
     ]  # fmt: skip
-    assert len(say("verify", "--only", "covisit").splitlines()) == 3
+    assert len(say("verify", "--only", "covisit").splitlines()) == 1 + 3
 
 
 def test_verify_fails_where_a_table_differs() -> None:

@@ -327,7 +327,12 @@ def test_a_retry_that_fails_changes_nothing(
 
 def test_two_retries_of_the_same_rows_append_each_once(committed: None) -> None:
     # Without a time and a key an event is new each time it is appended.
-    keep(*(Refused(n, NO, {"event": "search", "user_id": f"u{n}", "query": "mug"}) for n in range(300)))
+    keep(
+        *(
+            Refused(n, NO, {"event": "search", "user_id": f"u{n}", "query": "mug"})
+            for n in range(300)
+        )
+    )
     ids, together, done = row_ids(), threading.Barrier(2, timeout=10), []
 
     def try_again(order: int) -> None:

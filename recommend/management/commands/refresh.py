@@ -1,12 +1,25 @@
 """`manage.py refresh`: every projection to the log's end, every text encoded."""
 
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from behavior.coverage import MonthsArchived
 from recommend import embed, encoders, fold
+from recommend.projections import Projection
 from recsite.progress import bar
+
+Run = Callable[[Projection], fold.Advanced]
+
+
+def _run(*, rebuild: bool, without_archived: bool, **_: Any) -> Run:
+    if without_archived and not rebuild:
+        raise CommandError("--without-archived goes with --rebuild.")
+    if without_archived:
+        return fold.rebuild_without_archived
+    return fold.rebuild if rebuild else fold.advance
 
 
 class Command(BaseCommand):
@@ -17,16 +30,23 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--only", metavar="NAME", help="one projection")
         parser.add_argument("--rebuild", action="store_true", help="build anew and switch")
+        parser.add_argument(
+            "--without-archived", action="store_true",
+            help="with --rebuild: from the log alone, letting go of what archived months counted",
+        )  # fmt: skip
 
-    def handle(self, *args: Any, only: str | None, rebuild: bool, **options: Any) -> None:
+    def handle(self, *args: Any, only: str | None, **options: Any) -> None:
         try:
             chosen = fold.named(only)
         except fold.UnknownProjection as error:
             raise CommandError(str(error)) from None
-        run = fold.rebuild if rebuild else fold.advance
-        for one in bar("projections", of=chosen, unit=""):
-            done = run(one)
-            self.stdout.write(f"{done.name}: {done.events} events in {done.seconds:.1f} s")
+        run = _run(**options)
+        try:
+            for one in bar("projections", of=chosen, unit=""):
+                done = run(one)
+                self.stdout.write(f"{done.name}: {done.events} events in {done.seconds:.1f} s")
+        except MonthsArchived as error:
+            raise CommandError(str(error)) from None
         if only in (None, "content"):
             self._embed()
 

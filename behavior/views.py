@@ -16,8 +16,8 @@ from rest_framework.views import APIView
 from behavior import log
 from behavior.envelope import parse
 from behavior.events import Event, Rejection
-from recsite.api import Problem
-from recsite.keys import PublishableKey
+from recsite.api import Json, JsonInPlainText, Problem
+from recsite.keys import BeaconAuthentication, PublishableKey
 
 MOST: Final = 1_000
 MOST_LINES: Final = 5_000
@@ -28,6 +28,9 @@ class EventsView(APIView):
     """Report what happened: one event, a list, or {"events": [...]}."""
 
     permission_classes = (PublishableKey,)
+    # A beacon, the last word of a page that ends, can send neither a header nor JSON's name.
+    authentication_classes = (BeaconAuthentication,)
+    parser_classes = (Json, JsonInPlainText)
 
     def post(self, request: Request) -> Response:
         parsed = _parsed(_records(request.data), datetime.now(UTC))

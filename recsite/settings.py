@@ -193,7 +193,8 @@ CORS_URLS_REGEX = r"^/v1/(events|recommend/)"
 CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_METHODS = ["GET", "POST", "OPTIONS"]
 CORS_ALLOW_HEADERS = ["authorization", "content-type", "x-api-key"]
-CORS_EXPOSE_HEADERS = ["retry-after"]
+# The tracker reads both: when to come again, and how far a shopper's clock is off.
+CORS_EXPOSE_HEADERS = ["date", "retry-after"]
 
 # Bodies of /v1/ are measured by recsite.api, to the same limit.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024

@@ -17,8 +17,8 @@ from behavior import dialects, log, rejected
 from behavior.envelope import parse
 from behavior.events import Event, Rejection
 from behavior.rejected import Refused
-from recsite.api import Problem
-from recsite.keys import PublishableKey
+from recsite.api import Json, JsonInPlainText, Problem
+from recsite.keys import BeaconAuthentication, PublishableKey
 
 MOST: Final = 1_000
 MOST_LINES: Final = 5_000
@@ -30,6 +30,9 @@ class EventsView(APIView):
     Segment, GA4, Shopify, Google Retail and Recombee."""
 
     permission_classes = (PublishableKey,)
+    # A beacon, the last word of a page that ends, can send neither a header nor JSON's name.
+    authentication_classes = (BeaconAuthentication,)
+    parser_classes = (Json, JsonInPlainText)
 
     def post(self, request: Request) -> Response:
         records = _records(request.data)

@@ -47,7 +47,7 @@ def too_large() -> Problem:
 
 
 class Json(BaseParser):
-    """The only body that is read. NaN, infinities and more than 1,024 levels are refused."""
+    """The body that is read. NaN, infinities and more than 1,024 levels are refused."""
 
     media_type = "application/json"
 
@@ -61,6 +61,12 @@ class Json(BaseParser):
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise Problem(400, "broken_json", f"The body is not valid JSON: {error}.") from None
+
+
+class JsonInPlainText(Json):
+    """The same under the name that a browser sends to another site without asking first."""
+
+    media_type = "text/plain"
 
 
 class JsonRenderer(BaseRenderer):

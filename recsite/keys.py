@@ -2,7 +2,8 @@
 
 It knows that a key is shown once and kept as a SHA-256 only, and that a publishable key
 (pk_) may report events and ask for lists while a secret one (sk_) may do everything. It
-promises one prepared look-up a request. It never reads a key from a URL: those end in logs.
+promises one prepared look-up a request. It never opens a door to a secret key in a URL: those
+end in logs.
 """
 
 import hashlib
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 CHALLENGE = 'Bearer realm="recsite"'
+IN_ADDRESS = (
+    "A secret key must not stand in an address, for addresses end in logs: revoke this one and"
+    " send its successor in a header."
+)
 SHOWN = 12
 """Characters of a key that stay readable in the admin."""
 
@@ -69,16 +74,20 @@ class KeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer KEY` or `X-API-Key: KEY`."""
 
     def authenticate(self, request: Request) -> tuple[None, Caller]:
-        found = _find(digest(_given(request)))
-        if found is None:
-            raise _unauthorized("wrong_key", "This API key is unknown or was revoked.")
-        key_id, scope, first_today = found
-        if first_today:
-            _run(MARK_USED, key_id)
-        return None, Caller(key_id, scope)
+        return None, _caller(_in_a_header(request))
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE
+
+
+class BeaconAuthentication(KeyAuthentication):
+    """The same, or `?key=pk_…`: what a browser sends while a page ends can carry no header."""
+
+    def authenticate(self, request: Request) -> tuple[None, Caller]:
+        key = request.query_params.get("key", "")
+        if key.startswith("sk_"):
+            raise Problem(400, "secret_key_in_address", IN_ADDRESS)
+        return None, _caller(_in_a_header(request) or key)
 
 
 class PublishableKey(BasePermission):
@@ -102,14 +111,23 @@ class SecretKey(BasePermission):
         )
 
 
-def _given(request: Request) -> str:
+def _in_a_header(request: Request) -> str:
     meta = request.META
     scheme, _, key = meta.get("HTTP_AUTHORIZATION", "").partition(" ")
     key = key.strip() if scheme.lower() == "bearer" else ""
-    key = key or meta.get("HTTP_X_API_KEY", "").strip()
+    return str(key or meta.get("HTTP_X_API_KEY", "").strip())
+
+
+def _caller(key: str) -> Caller:
     if not key:
         raise _unauthorized("no_key", "Send an API key: the header `Authorization: Bearer KEY`.")
-    return str(key)
+    found = _find(digest(key))
+    if found is None:
+        raise _unauthorized("wrong_key", "This API key is unknown or was revoked.")
+    key_id, scope, first_today = found
+    if first_today:
+        _run(MARK_USED, key_id)
+    return Caller(key_id, scope)
 
 
 def _unauthorized(code: str, message: str) -> Problem:

@@ -36,6 +36,7 @@ class DocsView(SpectacularSwaggerView):
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "recsite.keys.KeyAuthentication"
+    match_subclasses = True
     name = "key"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> Schema:

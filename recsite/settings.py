@@ -6,6 +6,7 @@ CELERY_BROKER_URL the same Postgres carries the task queue.
 
 import os
 import secrets
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,16 @@ ROOT_URLCONF = "recsite.urls"
 WSGI_APPLICATION = "recsite.wsgi.application"
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
+
+
+def _keep_the_tracker(headers: MutableMapping[str, str], path: str, url: str) -> None:
+    """Every page of a shop loads it, from an address that never changes: a browser keeps it for
+    a day, and for a week more while it looks behind the page's back whether it has changed."""
+    if url == f"{STATIC_URL}recsite/tracker.js":
+        headers["Cache-Control"] = "max-age=86400, public, stale-while-revalidate=604800"
+
+
+WHITENOISE_ADD_HEADERS_FUNCTION = _keep_the_tracker
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
@@ -194,7 +205,8 @@ CORS_URLS_REGEX = r"^/v1/(events|recommend/)"
 CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_METHODS = ["GET", "POST", "OPTIONS"]
 CORS_ALLOW_HEADERS = ["authorization", "content-type", "x-api-key"]
-CORS_EXPOSE_HEADERS = ["retry-after"]
+# The tracker reads both: when to come again, and how far a shopper's clock is off.
+CORS_EXPOSE_HEADERS = ["date", "retry-after"]
 
 # Bodies of /v1/ are measured by recsite.api, to the same limit.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024

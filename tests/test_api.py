@@ -59,11 +59,19 @@ class TestBodies:
         assert post(secret, body) == (400, "broken_json", said)
 
     @pytest.mark.parametrize(
-        "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
+        "kind", ["text/html", "application/x-www-form-urlencoded", "multipart/form-data", ""]
     )
     def test_only_json_is_read(self, secret: Client, kind: str) -> None:
         said = "Send the body as `Content-Type: application/json`."
         assert post(secret, b"{}", kind) == (415, "unsupported_media_type", said)
+
+    def test_json_may_be_called_plain_text_where_beacons_come_in(self, secret: Client) -> None:
+        plain = "text/plain;charset=UTF-8"
+        answer = secret.post(EVENTS, json.dumps(VIEW), content_type=plain)
+        assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
+        assert post(secret, b"view", plain)[:2] == (400, "broken_json")
+        refused = secret.post("/v1/items", b"[]", content_type=plain)
+        assert (refused.status_code, refused.json()["code"]) == (415, "unsupported_media_type")
 
     def test_too_large(self, secret: Client) -> None:
         body = b'"' + b"a" * (LARGEST_BODY - 1) + b'"'
@@ -154,6 +162,7 @@ class TestOtherSites:
             EVENTS, {}, "application/json", headers={"Origin": "https://a.example"}
         )
         assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (401, "*")
+        assert answer["Access-Control-Expose-Headers"] == "date, retry-after"
 
     def test_may_not_touch_the_catalogue(self, client: Client) -> None:
         answer = client.options("/v1/items", headers=self.ASKING)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from io import StringIO
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
@@ -26,11 +27,24 @@ WRONG_SCOPE = {
     " A publishable one may post events and ask for lists.",
 }
 
+IN_ADDRESS = {
+    "code": "secret_key_in_address",
+    "message": "A secret key must not stand in an address, for addresses end in logs:"
+    " revoke this one and send its successor in a header.",
+}
+
 
 def call(path: str = NOOP, **headers: str) -> tuple[int, Any, str | None]:
     """Status, body and challenge of a GET."""
     answer = Client().get(path, headers=headers)
     return answer.status_code, answer.json(), answer.headers.get("WWW-Authenticate")
+
+
+def beacon(key: str, **headers: str) -> tuple[int, Any]:
+    """Status and refusal of an empty report under this key in its address."""
+    path = f"/v1/events?{urlencode({'key': key})}"
+    answer = Client().post(path, b"[]", content_type="text/plain;charset=UTF-8", headers=headers)
+    return answer.status_code, None if answer.status_code == 202 else answer.json()
 
 
 @pytest.mark.django_db
@@ -89,6 +103,30 @@ class TestAskingForAKey:
     def test_a_key_in_the_address_is_no_key(self) -> None:
         key = keys.create("a", "secret")
         assert call(f"{NOOP}?key={key}&api_key={key}")[:2] == (401, NO_KEY)
+
+    def test_where_beacons_come_in_a_publishable_key_may_stand_in_the_address(self) -> None:
+        key = keys.create("a", "publishable")
+        assert beacon(key) == (202, None)
+        assert beacon(f" {key}") == beacon("pk_wrong") == (401, WRONG_KEY)
+        assert beacon("") == (401, NO_KEY)
+        ApiKey.objects.get().revoke()
+        assert beacon(key) == (401, WRONG_KEY)
+
+    def test_a_key_in_a_header_goes_before_one_in_the_address(self) -> None:
+        key = keys.create("a", "publishable")
+        assert beacon("pk_wrong", Authorization=f"Bearer {key}") == (202, None)
+        assert beacon(key, Authorization="Bearer pk_wrong") == (401, WRONG_KEY)
+
+    def test_a_secret_key_in_the_address_is_refused_though_it_is_right(self) -> None:
+        key = keys.create("a", "secret")
+        assert beacon(key) == (400, IN_ADDRESS)
+        assert beacon(key, Authorization=f"Bearer {key}") == (400, IN_ADDRESS)
+        assert ApiKey.objects.get().last_used_on is None
+
+    def test_no_other_door_opens_to_a_key_in_the_address(self) -> None:
+        key = keys.create("a", "publishable")
+        for path in (NOOP, "/v1/recommend/home", "/v1/items/mug"):
+            assert call(f"{path}?key={key}")[:2] == (401, NO_KEY)
 
     def test_a_revoked_key_is_refused_from_the_next_call_on(self) -> None:
         key = keys.create("a", "secret")

@@ -4,11 +4,11 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
-from behavior import attribution, log, people, slates, user_state, wake
+from behavior import attribution, log, people, slates, suspects, user_state, wake
 from recommend import erase, fold, projections
 from recsite.db import METADATA, Xid8, connection
 
-TABLES = (attribution, log, people, slates, user_state, wake, erase, fold, projections)
+TABLES = (attribution, log, people, slates, suspects, user_state, wake, erase, fold, projections)
 """Importing these fills METADATA."""
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from django.db import transaction
 from sqlalchemy import Column, Connection, DateTime, Identity, Integer, Table, Text, text
 
-from behavior import people
+from behavior import people, suspects
 from catalog.countings import wanted
 from recommend import fold
 from recommend.projections import PROJECTIONS, Projection
@@ -138,6 +138,8 @@ DELETE FROM person WHERE subject = ANY (:subjects)
   AND NOT EXISTS (SELECT FROM event WHERE event.subject = person.subject AND kind IN (17, 23))
 """
 STATE: Final = (
+    suspects.ALONE,
+    "DELETE FROM suspect WHERE person = ANY (:members)",
     "DELETE FROM user_state WHERE person = ANY (:members)",
     "DELETE FROM user_item WHERE person = ANY (:members)",
     "DELETE FROM person WHERE subject = ANY (:members)",

@@ -61,6 +61,8 @@ app.conf.update(
         "embed changed texts": {"task": "recommend.tasks.embed", "schedule": 30.0,
                                 "options": {"expires": 30}},
         "make partitions ahead": {"task": "behavior.tasks.make_months", "schedule": 3600.0},
+        "look for suspects": {"task": "behavior.tasks.look_for_suspects", "schedule": 600.0,
+                              "options": {"expires": 600}},
     },
     beat_schedule_filename=str(settings.RECSITE_HOME / "beat-schedule"),
 )  # fmt: skip

@@ -21,6 +21,7 @@ from behavior.events import Kind
 from catalog import countings, wording
 from recsite import dashboard, keys
 from recsite import people_admin as people_admin
+from recsite import suspects_admin as suspects_admin
 from recsite.filters import Happened, Period, as_uuid, is_shopper
 from recsite.models import ApiKey, EventRow, ProjectionRow, SlateRow
 from recsite.windows import ReadOnly

@@ -1,4 +1,4 @@
-"""The admin of people: shoppers and all that is kept of them, suspects, proofs of erasure.
+"""The admin of people: shoppers and all that is kept of them.
 
 It promises that looking, changing and erasing are three permissions, that whatever acts is a
 POST, and that the admin's log keeps who did what to which number, never a name: what is erased
@@ -6,7 +6,6 @@ must not live on there.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -16,16 +15,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
+from django.urls import URLPattern, path
 from django.views.decorators.http import require_http_methods, require_POST
 from unfold.decorators import action, display
 
-from behavior import dossier, links, quarantine, suspects
+from behavior import dossier, links, quarantine
 from recommend.erase import Nobody, erase
 from recsite import shopper
 from recsite.filters import is_shopper
-from recsite.models import ErasureRow, ShopperRow, SuspectRow
+from recsite.models import ShopperRow
 from recsite.windows import ReadOnly
 
 CHANGES: Final = "recsite.change_shopperrow"
@@ -44,33 +42,6 @@ class Hidden(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.filter(is_hidden=True) if self.value() == "yes" else rows
-
-
-class Why(admin.SimpleListFilter):
-    """One reason for suspicion."""
-
-    title = "reason"
-    parameter_name = "why"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(reason, reason) for reason in suspects.BOUNDS]
-
-    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(kinds__contains=[self.value()]) if self.value() else rows
-
-
-class Strength(admin.SimpleListFilter):
-    """How sure it is."""
-
-    title = "score"
-    parameter_name = "from"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("80", "80 and more"), ("60", "60 and more")]
-
-    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-        least = self.value()
-        return rows.filter(score__gte=int(least)) if least in ("60", "80") else rows
 
 
 class ActsOnShoppers(ReadOnly):
@@ -116,7 +87,7 @@ class ShopperRowAdmin(ActsOnShoppers):
     def get_search_results(
         self, request: HttpRequest, rows: QuerySet[Any], term: str
     ) -> tuple[QuerySet[Any], bool]:
-        return _named(rows, term), False
+        return named(rows, term), False
 
     def change_view(
         self,
@@ -201,57 +172,6 @@ class ShopperRowAdmin(ActsOnShoppers):
         return "hidden" if row.is_hidden else "counted"
 
 
-@admin.register(SuspectRow)
-class SuspectRowAdmin(ActsOnShoppers):
-    """Looked for every ten minutes, and at once where somebody asks."""
-
-    actions = ("hide",)
-    list_display = ("score", "shopper", "why", "seen_at")
-    list_display_links = None
-    list_filter = (Why, Strength)
-    search_fields = ("name",)
-    search_help_text = "Exact: user:ID, anonymous:ID, or an id"
-    ordering = ("-score", "person")
-    sortable_by = ()
-    list_before_template = "recsite/suspects_before.html"
-
-    def get_urls(self) -> list[Any]:
-        look = self.admin_site.admin_view(require_POST(self.look))
-        return [path("look/", look, name="recsite_suspectrow_look"), *super().get_urls()]
-
-    def get_search_results(
-        self, request: HttpRequest, rows: QuerySet[Any], term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        return _named(rows, term), False
-
-    def look(self, request: HttpRequest) -> HttpResponse:
-        if not request.user.has_perm(CHANGES):
-            raise PermissionDenied
-        count = suspects.look(datetime.now(UTC))
-        self.message_user(request, f"Looked again: {count:,} suspects.", messages.SUCCESS)
-        return redirect("admin:recsite_suspectrow_changelist")
-
-    @display(description="shopper")
-    def shopper(self, row: SuspectRow) -> str:
-        at = reverse("admin:recsite_shopperrow_change", args=[row.person])
-        return format_html('<a class="rs-link" href="{}">{}</a>', at, row.name)
-
-    @display(description="why")
-    def why(self, row: SuspectRow) -> str:
-        said = [(sentence,) for sentence in suspects.sentences(row.reasons)]
-        lines = format_html_join("", "<div>{}</div>", said)
-        return format_html('<div class="rs-why">{}</div>', lines)
-
-
-@admin.register(ErasureRow)
-class ErasureRowAdmin(ReadOnly):
-    """Proofs, without a word of who it was."""
-
-    list_display = ("erasure", "erased_at", "names", "events", "slates", "asked_by")
-    ordering = ("-erasure",)
-    sortable_by = ()
-
-
 def _address(name: str, view: Callable[..., Any]) -> URLPattern:
     return path(f"<int:subject>/{name}/", admin.site.admin_view(view),
                 name=f"recsite_shopperrow_{name}")  # fmt: skip
@@ -268,7 +188,8 @@ def _log(request: HttpRequest, rows: Sequence[Any], flag: int, message: str) -> 
     LogEntry.objects.log_actions(request.user.pk or 0, rows, flag, message)
 
 
-def _named(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+def named(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+    """Those who have exactly this name, or this id of either kind."""
     term = term.strip()
     if not term:
         return rows

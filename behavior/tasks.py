@@ -7,7 +7,7 @@ from typing import Final
 from celery import shared_task
 from django.db import transaction
 
-from behavior import months, rejected, runs
+from behavior import months, rejected, runs, suspects
 
 logger = logging.getLogger("recsite.tasks")
 
@@ -41,3 +41,9 @@ def drop_old() -> None:
     now = datetime.now(UTC)
     rejected.trim(now)
     runs.trim(now)
+
+
+@shared_task
+def look_for_suspects() -> None:
+    """Replace the list of shoppers who look like bots."""
+    suspects.look(datetime.now(UTC))

@@ -17,9 +17,9 @@ from django.forms.models import model_to_dict
 
 from behavior import log
 from behavior.events import Event, Kind, Line, Rejection
-from catalog import shelf, tree
+from catalog import countings, shelf, tree
 from catalog.feed import ItemContent, amend
-from catalog.models import Rule, Scenario
+from catalog.models import Rule, Scenario, SignalWeights
 from catalog.refusal import shown
 from recsite.db import cursor
 
@@ -223,6 +223,23 @@ def save_scenario(scenario: Scenario) -> None:
         after = model_to_dict(scenario)
         if before is None or model_to_dict(before) != after:
             _append_wish({"scenario": after})
+
+
+def save_weights(weights: SignalWeights) -> None:
+    """Save how a projection counts; the workers then fold it anew. Raises ValidationError."""
+    weights.full_clean()
+    with transaction.atomic():
+        before = SignalWeights.objects.select_for_update().get(pk=weights.pk)
+        said = _weights_said(weights)
+        if said != _weights_said(before):
+            weights.weights = said["weights"]
+            weights.save()
+            _append_wish({"weights": said})
+
+
+def _weights_said(weights: SignalWeights) -> dict[str, Any]:
+    counting = {"weights": weights.weights, "double_click": weights.double_click}
+    return {"projection": weights.projection} | countings.of_json(counting).as_json()
 
 
 def _rule_said(rule: Rule | None) -> dict[str, Any] | None:

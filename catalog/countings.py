@@ -46,6 +46,25 @@ SHIPPED: Final[dict[str, Counting]] = {
 }  # fmt: skip
 """By projection; a rating of five stars weighs its kind's weight, of none its negative."""
 
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Which kinds a projection weighs at all, and the least weight that makes sense there."""
+
+    kinds: tuple[Kind, ...]
+    least: float
+
+
+MOST: Final = 100.0
+
+SCALES: Final = {
+    "popularity": Scale(
+        tuple(k for k in BY_NAME.values() if k not in (Kind.SEARCH, Kind.IDENTIFY)), -MOST
+    ),
+    # What takes back undoes a pair rather than weighing against it.
+    "covisit": Scale(tuple(SHIPPED["covisit"].weights), 0.0),
+}
+
 UNTOLD: Final = Counting({})
 """For a projection that counts nothing by weight."""
 

@@ -8,12 +8,18 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
-from behavior.events import Rejection
+from behavior.events import BY_NAME, Kind, Rejection
 from catalog import feed, shelf
-from catalog.models import Action, Category, Item, Rule, Scenario
+from catalog.countings import MOST, SCALES
+from catalog.models import Action, Category, Item, Rule, Scenario, SignalWeights
 
 ONE_LINE: Final[Mapping[Any, Any]] = {models.TextField: {"widget": UnfoldAdminTextInputWidget}}
 """Text in the database, a line on the page."""
@@ -100,3 +106,61 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
         if action not in (Action.BOOST, Action.BURY) and "factor" in self.cleaned_data:
             self.cleaned_data["factor"] = None
         return self.cleaned_data
+
+
+class WeightsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """What each kind weighs: a number a kind, in place of the object that is stored."""
+
+    class Meta:
+        model = SignalWeights
+        fields = ("double_click",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        scale = SCALES[self.instance.projection]
+        for kind in BY_NAME.values():
+            if kind not in scale.kinds:
+                del self.fields[kind.label]
+        for kind in scale.kinds:
+            self.fields[kind.label].validators.append(MinValueValidator(scale.least, BELOW))
+            weight = float(self.instance.weights.get(kind.label, 0.0))
+            self.initial[kind.label] = int(weight) if weight.is_integer() else weight
+
+    def clean(self) -> dict[str, Any]:
+        given = {k: self.cleaned_data.get(k) for k in self.fields if k in BY_NAME}
+        weights = {kind: weight for kind, weight in given.items() if weight}
+        if not self.errors and not any(weight > 0 for weight in weights.values()):
+            raise forms.ValidationError("At least one kind of event must weigh more than nothing.")
+        if not self.errors:
+            self.instance.weights = weights
+        return self.cleaned_data
+
+
+BELOW: Final = "Give a number from %(limit_value)g on."
+ABOVE: Final = f"Give a number up to {MOST:g}."
+HELP: Final[Mapping[Kind, str]] = {
+    Kind.VIEW_ITEM: "An item's page is opened.",
+    Kind.SELECT_ITEM: "An item of a list is clicked.",
+    Kind.VIEW_ITEM_LIST: "A list with the item in it was shown; it says little.",
+    Kind.REMOVE_FROM_CART: "Below 0 it takes back what the basket counted.",
+    Kind.REFUND: "Below 0 it takes back what the purchase counted.",
+    Kind.REMOVE_FROM_WISHLIST: "Below 0 it takes back what the wish list counted.",
+    Kind.RATE: "Five stars count this much, no star as much against.",
+    Kind.DISMISS: "“Not for me”. Below 0 it counts against the item.",
+}
+
+
+def _number(kind: Kind) -> forms.FloatField:
+    return forms.FloatField(
+        label=kind.label.replace("_", " "),
+        required=False,
+        help_text=HELP.get(kind, ""),
+        widget=UnfoldAdminDecimalFieldWidget(attrs={"step": "any"}),
+        validators=[MaxValueValidator(MOST, ABOVE)],
+    )
+
+
+# The kinds are known only here; the admin's own forms are made from this class.
+for _kind in BY_NAME.values():
+    WeightsForm.declared_fields[_kind.label] = _number(_kind)
+    WeightsForm.base_fields[_kind.label] = WeightsForm.declared_fields[_kind.label]

@@ -4,7 +4,7 @@ Pure; the clock is an argument. It promises one short sentence a rule, with days
 period begins and ends at midnight, and hours where it does not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Final
 
@@ -91,3 +91,11 @@ def _day(at: datetime, now: datetime) -> str:
 
 def _midnight(at: datetime) -> bool:
     return at.time() == time.min
+
+
+def weighing(weights: Mapping[str, float], double_click: float) -> str:
+    """What a projection weighs as a line, the heaviest first."""
+    heaviest = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))
+    said = [f"{kind.replace('_', ' ')} {weight:g}" for kind, weight in heaviest]
+    once = [f"double clicks within {double_click:g} s once"] if double_click else []
+    return " · ".join(said + once)

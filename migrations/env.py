@@ -12,6 +12,7 @@ from behavior import (
     rejected,
     runs,
     slates,
+    suspects,
     user_state,
     wake,
 )
@@ -19,8 +20,8 @@ from recommend import erase, fold, projections
 from recsite.db import METADATA, Xid8, connection
 
 TABLES = (
-    attribution, coverage, log, people, rejected, runs, slates, user_state, wake, erase, fold,
-    projections,
+    attribution, coverage, log, people, rejected, runs, slates, suspects, user_state, wake, erase,
+    fold, projections,
 )  # fmt: skip
 """Importing these fills METADATA."""
 

@@ -6,7 +6,9 @@ It never waits longer than it says, and holds no transaction while it waits.
 import time
 from typing import Final
 
+from behavior.position import NOTHING
 from recommend.pipeline import Refused
+from recommend.projections import PROJECTIONS
 from recsite.db import cursor
 
 LONGEST: Final = 1.0
@@ -20,11 +22,14 @@ MOST: Final = 10_000
 # Positions are transactions; one that is not over yet is nobody's to wait for.
 KNOWN: Final = "SELECT %s::text::xid8 < pg_snapshot_xmax(pg_current_snapshot())"
 
+# One that was never folded holds nothing.
 BEHIND: Final = f"""
 SELECT name, (SELECT count(*) FROM (
-    SELECT FROM event WHERE xid >= pg_snapshot_xmin(snapshot::pg_snapshot)
-      AND NOT pg_visible_in_snapshot(xid, snapshot::pg_snapshot) LIMIT {MOST}) AS waiting)
-FROM projection WHERE NOT pg_visible_in_snapshot(%s::text::xid8, snapshot::pg_snapshot)
+    SELECT FROM event WHERE xid >= pg_snapshot_xmin(snapshot)
+      AND NOT pg_visible_in_snapshot(xid, snapshot) LIMIT {MOST}) AS waiting)
+FROM (SELECT name, coalesce(projection.snapshot, '{NOTHING}')::pg_snapshot AS snapshot
+      FROM unnest(%s::text[]) AS one(name) LEFT JOIN projection USING (name)) AS standing
+WHERE NOT pg_visible_in_snapshot(%s::text::xid8, snapshot)
 """
 
 
@@ -42,5 +47,5 @@ def wait_for(position: int) -> dict[str, int]:
 
 def _behind(position: int) -> dict[str, int]:
     with cursor() as hot:
-        hot.execute(BEHIND, [str(position)], prepare=True)
+        hot.execute(BEHIND, [[one.NAME for one in PROJECTIONS], str(position)], prepare=True)
         return dict(hot.fetchall())

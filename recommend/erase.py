@@ -17,7 +17,7 @@ from typing import Final
 from django.db import transaction
 from sqlalchemy import Column, Connection, DateTime, Identity, Integer, Table, Text, text
 
-from behavior import archive, coverage, people, rejected
+from behavior import archive, coverage, people, rejected, suspects
 from behavior.month_file import BadFile
 from behavior.months import InUse
 from catalog.countings import wanted
@@ -165,6 +165,8 @@ DELETE FROM person WHERE subject = ANY (:subjects)
   AND NOT EXISTS (SELECT FROM event WHERE event.subject = person.subject AND kind IN (17, 23))
 """
 STATE: Final = (
+    suspects.ALONE,
+    "DELETE FROM suspect WHERE person = ANY (:members)",
     "DELETE FROM user_state WHERE person = ANY (:members)",
     "DELETE FROM user_item WHERE person = ANY (:members)",
     "DELETE FROM person WHERE subject = ANY (:members)",

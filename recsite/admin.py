@@ -12,15 +12,19 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.paginator import InfinitePaginator
 
 from behavior.events import Kind
+from catalog import countings, wording
 from recsite import dashboard, keys
+from recsite import people_admin as people_admin
+from recsite import suspects_admin as suspects_admin
 from recsite.filters import Happened, Period, as_uuid, is_shopper
 from recsite.models import ApiKey, EventRow, ProjectionRow, SlateRow
+from recsite.windows import ReadOnly
 
 admin.site.index_title = "Overview"
 admin.site.index_template = "recsite/dashboard.html"
@@ -105,35 +109,6 @@ class ApiKeyAdmin(ModelAdmin):
         return "revoked" if key.revoked_at else "active"
 
 
-class ReadOnly(ModelAdmin):
-    """A window: no adding, changing or deleting, whoever asks."""
-
-    actions = ()
-    paginator = InfinitePaginator
-    show_full_result_count = False
-    list_per_page = 50
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        without = {"show_history": False} | (extra_context or {})
-        page: HttpResponse = super().change_view(request, object_id, form_url, without)
-        return page
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
 COLOURS = dict.fromkeys((kind.label for kind in Kind), "") | {
     "purchase": "success", "add_to_cart": "info", "refund": "danger", "dismiss": "danger",
     "item_changed": "warning", "item_removed": "warning", "rule_changed": "warning",
@@ -207,14 +182,21 @@ class SlateRowAdmin(ReadOnly):
 
 @admin.register(ProjectionRow)
 class ProjectionRowAdmin(ReadOnly):
-    list_display = ("name", "version", "folded_at", "waits", "events", "took", "snapshot")
+    list_display = ("name", "state", "folded_at", "waits", "events", "weighs")
     ordering = ("name",)
     sortable_by = ()
+
+    @display(description="state", label={"as told": "success", "a rebuild is due": "warning"})
+    def state(self, row: ProjectionRow) -> str:
+        told = countings.wanted(row.name).as_json()
+        return "as told" if row.settings == told else "a rebuild is due"
+
+    @display(description="folded with")
+    def weighs(self, row: ProjectionRow) -> str | None:
+        said = countings.of_json(row.settings).as_json()
+        words = wording.weighing(said["weights"], said["double_click"])
+        return format_html('<div class="rs-why">{}</div>', words) if words else None
 
     @display(description="events waiting")
     def waits(self, row: ProjectionRow) -> str:
         return dashboard.waiting(row.snapshot)
-
-    @display(description="last run took")
-    def took(self, row: ProjectionRow) -> str:
-        return f"{row.seconds:.2f} s"

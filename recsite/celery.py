@@ -63,6 +63,8 @@ app.conf.update(
         "make partitions ahead": {"task": "behavior.tasks.make_months", "schedule": 3600.0},
         "bound refused records": {"task": "behavior.tasks.drop_old", "schedule": 60.0,
                                   "options": {"expires": 60}},
+        "look for suspects": {"task": "behavior.tasks.look_for_suspects", "schedule": 600.0,
+                              "options": {"expires": 600}},
     },
     beat_schedule_filename=str(settings.RECSITE_HOME / "beat-schedule"),
 )  # fmt: skip

@@ -90,7 +90,7 @@ Rows = Sequence[tuple[Any, ...]]
 
 def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's dashboard callback."""
-    newest = next((row[0] for row in _read(NEWEST_EVENT) or ()), None)
+    newest = next((row[0] for row in read(NEWEST_EVENT) or ()), None)
     by_day = _events_by_day(newest) if newest else []
     return context | {
         "newest": newest,
@@ -105,7 +105,7 @@ def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
 
 def waiting(snapshot: str) -> str:
     """How many events a reader that has read `snapshot` has yet to fold."""
-    rows = _read(WAITING, {"since": snapshot, "most": MOST_WAITING})
+    rows = read(WAITING, {"since": snapshot, "most": MOST_WAITING})
     if rows is None:
         return "?"
     return f"{MOST_WAITING:,}+" if rows[0][0] == MOST_WAITING else f"{rows[0][0]:,}"
@@ -114,11 +114,11 @@ def waiting(snapshot: str) -> str:
 def _events_by_day(newest: datetime) -> Rows | None:
     first_day = datetime.combine(newest.date() - timedelta(days=DAYS - 1), datetime.min.time())
     since = first_day.replace(tzinfo=newest.tzinfo)
-    return _read(EVENTS_BY_DAY, {"since": _id_at(since), "day_ago": newest - timedelta(days=1)})
+    return read(EVENTS_BY_DAY, {"since": _id_at(since), "day_ago": newest - timedelta(days=1)})
 
 
 def _cards(by_day: Rows | None) -> list[dict[str, str]]:
-    slates = _read(SLATES_SINCE, {"since": _id_at(datetime.now().astimezone() - timedelta(days=1))})
+    slates = read(SLATES_SINCE, {"since": _id_at(datetime.now().astimezone() - timedelta(days=1))})
     served, short = slates[0] if slates else (0, 0)
     return [
         _card("Events in the log", _roughly("event"), _last_day(by_day) + _archived(),
@@ -132,7 +132,7 @@ def _cards(by_day: Rows | None) -> list[dict[str, str]]:
 
 
 def _rejected() -> dict[str, str]:
-    rows = _read(REJECTED)
+    rows = read(REJECTED)
     figure, kept = (f"{number:,}" for number in rows[0]) if rows else ("?", "?")
     note = f"in 24 hours; {kept} kept to look at"
     card = _card("Records rejected", figure, note, "recsite_rejectedrow")
@@ -161,12 +161,12 @@ def _archived() -> str:
 
 def _roughly(table: str) -> str:
     """An estimate, marked as one; small tables are counted."""
-    rows = _read(ROUGHLY, {"table": table})
+    rows = read(ROUGHLY, {"table": table})
     if rows is None:
         return "?"
     if (estimate := rows[0][0]) >= 100_000:
         return f"≈ {_short(estimate)}"
-    counted = _read(f"SELECT count(*) FROM {table}")
+    counted = read(f"SELECT count(*) FROM {table}")
     return f"{counted[0][0]:,}" if counted else "?"
 
 
@@ -212,7 +212,7 @@ def _projections() -> list[dict[str, Any]]:
     return [
         {"name": name, "version": version, "events": events, "seconds": seconds,
          "folded_at": folded_at, "waiting": waiting(snapshot)}
-        for name, version, snapshot, events, seconds, folded_at in _read(PROJECTIONS) or ()
+        for name, version, snapshot, events, seconds, folded_at in read(PROJECTIONS) or ()
     ]  # fmt: skip
 
 
@@ -221,7 +221,7 @@ def _id_at(moment: datetime) -> uuid.UUID:
     return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
-def _read(statement: str, values: dict[str, Any] | None = None) -> Rows | None:
+def read(statement: str, values: dict[str, Any] | None = None) -> Rows | None:
     """The rows, or None where they took longer than the allowance."""
     try:
         with transaction.atomic(), db.cursor() as cursor:

@@ -92,6 +92,7 @@ class ProjectionRow(models.Model):
     events = models.BigIntegerField("events in the last run")
     seconds = models.FloatField("last run took (s)")
     folded_at = models.DateTimeField("last run")
+    settings = models.JSONField("folded with")
 
     class Meta:
         managed = False
@@ -122,3 +123,61 @@ class RejectedRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code.replace('_', ' ')}, {self.source} {self.line}"
+
+
+class ShopperRow(models.Model):
+    """A name that a shop gave, and who stands for it (view `rec.shopper_log`).
+
+    It is called by its number: whatever logs it must not keep the name of somebody erased.
+    """
+
+    subject = models.IntegerField(primary_key=True)
+    name = models.TextField()
+    person = models.TextField("one person with")
+    is_hidden = models.BooleanField("hidden")
+
+    class Meta:
+        managed = False
+        db_table = "shopper_log"
+        verbose_name = "shopper"
+
+    def __str__(self) -> str:
+        return f"shopper {self.subject}"
+
+
+class SuspectRow(models.Model):
+    """A shopper who looks like a bot (view `rec.suspect_log`)."""
+
+    person = models.IntegerField(primary_key=True)
+    name = models.TextField("shopper")
+    score = models.IntegerField()
+    reasons = models.JSONField()
+    kinds = ArrayField(models.TextField())
+    seen_at = models.DateTimeField("last event", null=True)
+
+    class Meta:
+        managed = False
+        db_table = "suspect_log"
+        verbose_name = "suspect"
+
+    def __str__(self) -> str:
+        return f"shopper {self.person}"
+
+
+class ErasureRow(models.Model):
+    """A proof that somebody was erased (table `rec.erasure`)."""
+
+    erasure = models.IntegerField("proof", primary_key=True)
+    erased_at = models.DateTimeField()
+    names = models.IntegerField()
+    events = models.IntegerField()
+    slates = models.IntegerField("lists")
+    asked_by = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "erasure"
+        verbose_name = "erasure"
+
+    def __str__(self) -> str:
+        return f"proof {self.erasure}"

@@ -40,8 +40,15 @@ NAVIGATION = [
         _link("Event log", "receipt_long", "recsite_eventrow_changelist"),
         _link("Slates", "ballot", "recsite_slaterow_changelist"),
         _link("Rejected", "report", "recsite_rejectedrow_changelist"),
+        _link("Shoppers", "groups", "recsite_shopperrow_changelist"),
+        _link("Suspects", "robot_2", "recsite_suspectrow_changelist"),
+        _link("Erasures", "person_off", "recsite_erasurerow_changelist"),
     ),
-    _group("Engine", _link("Projections", "conversion_path", "recsite_projectionrow_changelist")),
+    _group(
+        "Engine",
+        _link("Projections", "conversion_path", "recsite_projectionrow_changelist"),
+        _link("Weights", "balance", "catalog_signalweights_changelist"),
+    ),
     _group(
         "Access",
         _link("API keys", "key", "recsite_apikey_changelist"),

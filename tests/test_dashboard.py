@@ -93,8 +93,8 @@ def test_a_projection_that_waits(shop: None, admin_client: Client) -> None:
 
 
 def test_a_figure_that_takes_too_long_says_so() -> None:
-    assert dashboard._read("SELECT 1 FROM pg_sleep(60)") is None
-    assert dashboard._read("SELECT 1") == [(1,)]
+    assert dashboard.read("SELECT 1 FROM pg_sleep(60)") is None
+    assert dashboard.read("SELECT 1") == [(1,)]
 
 
 @pytest.mark.parametrize(

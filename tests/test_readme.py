@@ -7,9 +7,10 @@ import pytest
 from django.core.management import get_commands
 
 from behavior import user_state
-from behavior.events import BY_NAME, MERCHANT
+from behavior.events import BY_NAME, MERCHANT, Kind
 from catalog.countings import SHIPPED
 from recommend.projections import PROJECTIONS
+from recommend.projections.pairs import UNDOES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -43,9 +44,16 @@ def test_the_signals_table_has_every_event_kind() -> None:
 
 def test_the_signals_table_says_what_the_projections_count() -> None:
     signs = {row[0]: row[1:] for row in table("### Events and projections")}
-    assert {k for k, row in signs.items() if row[0] == "+"} == {k.label for k in user_state.KINDS}
-    assert {k for k, row in signs.items() if row[1] == "+"} == {
+    joins = {"identify"}
+    assert {k for k, row in signs.items() if row[0] == "+"} == joins | {
+        k.label for k in user_state.KINDS
+    }
+    assert {k for k, row in signs.items() if row[1] == "+"} == joins | {
         k.label for k in SHIPPED["covisit"].weights
+    }
+    hides = {"subject_quarantined"}
+    assert {k for k, row in signs.items() if row[1] == "−"} == hides | {
+        k.label for k in (*UNDOES, Kind.DISMISS)
     }
     for kind, weight in SHIPPED["popularity"].weights.items():
         assert signs[kind.label][2] == ("+" if weight > 0 else "−")

@@ -11,8 +11,8 @@ from django.db import models
 from django.db.models import Q
 
 from behavior.events import BY_NAME
+from catalog.countings import MOST, SCALES
 
-MOST_SIGNAL = 100.0
 MOST_SECONDS = 60.0
 
 
@@ -46,18 +46,25 @@ class SignalWeights(models.Model):
 
     def clean(self) -> None:
         """Refuse kinds that do not exist and weights out of bounds, in a sentence."""
-        if wrong := _wrong(self.weights):
+        if wrong := _wrong(self.projection, self.weights):
             raise ValidationError({"weights": [wrong]})
 
 
-def _wrong(weights: Any) -> str | None:
+def _wrong(projection: str, weights: Any) -> str | None:
     if not isinstance(weights, dict):
         return 'Give an object: {"purchase": 6, "view_item": 1}.'
-    for kind, weight in weights.items():
-        if kind not in BY_NAME:
-            return f"There is no kind of event {kind[:40]!r}."
+    if projection not in SCALES:
+        return f"There is nothing to weigh in {projection[:40]!r}."
+    scale = SCALES[projection]
+    for name, weight in weights.items():
+        if name not in BY_NAME:
+            return f"There is no kind of event {name[:40]!r}."
         if isinstance(weight, bool) or not isinstance(weight, int | float):
-            return f"The weight of {kind} must be a number."
-        if not -MOST_SIGNAL <= weight <= MOST_SIGNAL:
-            return f"The weight of {kind} must be from -{MOST_SIGNAL:g} to {MOST_SIGNAL:g}."
+            return f"The weight of {name} must be a number."
+        if BY_NAME[name] not in scale.kinds and weight:
+            return f"{projection} does not weigh {name}."
+        if not scale.least <= weight <= MOST:
+            return f"The weight of {name} must be from {scale.least:g} to {MOST:g}."
+    if not any(weight > 0 for weight in weights.values()):
+        return "At least one kind of event must weigh more than nothing."
     return None

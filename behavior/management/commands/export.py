@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from behavior import dossier
+from behavior import dossier, people
 from behavior.events import subject_key
 
 
@@ -25,6 +25,8 @@ class Command(BaseCommand):
         self, *args: Any, name: str, anonymous: bool, out: str | None, **options: Any
     ) -> None:
         key = subject_key(None, name) if anonymous else subject_key(name, None)
+        if not people.members([key]):
+            raise CommandError(f"There is no shopper {key!r}.")
         lines = map(dossier.line, dossier.told_of(key))
         if not out:
             for line in lines:

@@ -1,0 +1,37 @@
+"""Windows: pages of the admin that only show. None is ever counted or written."""
+
+from typing import Any
+
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
+
+
+class ReadOnly(ModelAdmin):
+    """A window: no adding, changing or deleting, whoever asks."""
+
+    actions: tuple[str, ...] = ()
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    list_per_page = 50
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        without = {"show_history": False} | (extra_context or {})
+        page: HttpResponse = super().change_view(request, object_id, form_url, without)
+        return page
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False

@@ -379,7 +379,7 @@ def test_two_halves_of_a_second_do_not_make_one(shopper: Shopper) -> None:
         page.evaluate("top => { mug.style.top = `${top}px` }", top)
         page.wait_for_function("top => whole === (top === 0)", arg=top)
         page.clock.run_for(999)
-    page.evaluate("recsite('event', 'search'); recsite('flush')")
+    page.evaluate("recsite('event', 'search', {query: 'mug'}); recsite('flush')")
     assert [kind for kind, *_ in shopper.reach(1)] == ["search"]
 
 
@@ -395,7 +395,7 @@ def test_nothing_is_seen_on_a_page_that_nobody_looks_at(shopper: Shopper) -> Non
     shopper.context.add_init_script(AWAY)
     page = shopper.open(listed(slate, box("mug", 0)))
     page.wait_for_timeout(1_200)
-    page.evaluate("recsite('event', 'search'); recsite('flush')")
+    page.evaluate("recsite('event', 'search', {query: 'mug'}); recsite('flush')")
     assert [kind for kind, *_ in shopper.reach(1)] == ["search"]
     page.evaluate("look()")
     page.wait_for_timeout(1_100)
@@ -506,7 +506,7 @@ def test_what_the_server_will_never_take_is_dropped_and_said_once(shopper: Shopp
 
 def test_one_bad_event_is_said_and_costs_its_neighbours_nothing(shopper: Shopper) -> None:
     page = shopper.open()
-    page.evaluate("recsite('event', 'teleport'); recsite('event', 'search'); recsite('flush')")
+    page.evaluate("recsite('event', 'teleport'); recsite('event', 'search', {query: 'mug'}); recsite('flush')")
     assert shopper.reach(1) == [("search", who(page), None, None)]
     shopper.empty(page)
     assert "Unknown event 'teleport'" in "".join(shopper.warnings)
@@ -598,7 +598,7 @@ def test_a_shopper_is_the_same_on_the_next_page_and_in_a_visit_until_half_an_hou
     shoppers, visits = [], []
     for minutes in ("00", "29:59", "30:00"):
         page.clock.fast_forward(minutes + ":00" if minutes == "00" else minutes)
-        page.evaluate("recsite('event', 'search')")
+        page.evaluate("recsite('event', 'search', {query: 'mug'})")
         stored = entries(page)
         shoppers.append(stored["id"])
         visits.append(stored["session"].split()[0])
@@ -611,7 +611,7 @@ def test_a_user_is_joined_to_the_anonymous_shopper_once(shopper: Shopper) -> Non
     page.evaluate("recsite('flush')")
     shopper.empty(page)
     page.goto(shopper.put(user="ann"))
-    loaded(page).evaluate("recsite('user', 'ann'); recsite('event', 'search'); recsite('flush')")
+    loaded(page).evaluate("recsite('user', 'ann'); recsite('event', 'search', {query: 'mug'}); recsite('flush')")
     shopper.eventually(lambda: ("search", "user:ann", None, None) in facts())
     told = [event for batch in shopper.sent for event in batch if event["event"] == "identify"]
     anonymous = entries(page)["id"]
@@ -626,7 +626,7 @@ def test_whoever_comes_after_a_user_is_somebody_else(shopper: Shopper, then: str
     page = shopper.open(user="ann")
     before = entries(page)
     page.evaluate(then)
-    page.evaluate("recsite('event', 'search')")
+    page.evaluate("recsite('event', 'search', {query: 'mug'})")
     after = entries(page)
     assert after["id"] != before["id"]
     assert after["session"].split()[0] != before["session"].split()[0]
@@ -644,7 +644,7 @@ def test_a_clock_that_is_off_is_put_right_after_the_first_answer(shopper: Shoppe
     page.goto(shopper.put())
     loaded(page)
     for _ in range(2):
-        page.evaluate("recsite('event', 'search'); recsite('flush')")
+        page.evaluate("recsite('event', 'search', {query: 'mug'}); recsite('flush')")
         shopper.empty(page)
     hours = [round((at - datetime.now(UTC)) / timedelta(hours=1))
              for (at,) in ask("SELECT occurred_at FROM event ORDER BY id")]  # fmt: skip
@@ -683,7 +683,7 @@ def test_consent_that_is_withdrawn_forgets_the_shopper_and_the_queue(shopper: Sh
         tab.evaluate(TELL, 30)
         assert tab.evaluate("localStorage.length") == 0
     shopper.context.unroute(EVENTS)
-    page.evaluate("recsite('consent', true); recsite('event', 'search')")
+    page.evaluate("recsite('consent', true); recsite('event', 'search', {query: 'mug'})")
     assert entries(page)["id"] != first
     assert shopper.reach(1) == [("search", who(page), None, None)]
 
@@ -744,10 +744,10 @@ def test_nonsense_throws_nothing_and_is_said_once(shopper: Shopper) -> None:
     page = shopper.open()
     page.evaluate(
         "const loop = {}; loop.loop = loop; recsite('event', 'search', loop); recsite('dance');"
-        "recsite(); recsite('id'); recsite('event', 'search', {event_id: 1n})"
+        "recsite(); recsite('id'); recsite('event', 'search', {event_id: 1n, query: 'mug'})"
     )
     assert len(shopper.warnings) == 1
-    page.evaluate("recsite('event', 'search'); recsite('flush')")
+    page.evaluate("recsite('event', 'search', {query: 'mug'}); recsite('flush')")
     assert shopper.reach(1) == [("search", who(page), None, None)]
 
 

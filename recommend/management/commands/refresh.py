@@ -5,8 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from recommend import embed, encoders, fold
+from recommend import embed, encoders, fold, travel
 from recsite.progress import bar
+from recsite.times import moment
 
 
 class Command(BaseCommand):
@@ -17,8 +18,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--only", metavar="NAME", help="one projection")
         parser.add_argument("--rebuild", action="store_true", help="build anew and switch")
+        parser.add_argument("--as-of", metavar="TIME", help="with --into: the moment (ISO, UTC)")
+        parser.add_argument(
+            "--into", metavar="SCHEMA", help="with --as-of: all that serving reads, beside the live"
+        )
 
     def handle(self, *args: Any, only: str | None, rebuild: bool, **options: Any) -> None:
+        if options["as_of"] or options["into"]:
+            self._keep(only, rebuild, options["as_of"], options["into"])
+            return
         try:
             chosen = fold.named(only)
         except fold.UnknownProjection as error:
@@ -29,6 +37,16 @@ class Command(BaseCommand):
             self.stdout.write(f"{done.name}: {done.events} events in {done.seconds:.1f} s")
         if only in (None, "content"):
             self._embed()
+
+    def _keep(self, only: str | None, rebuild: bool, as_of: str | None, into: str | None) -> None:
+        if only or not (rebuild and as_of and into):
+            raise CommandError("--rebuild, --as-of and --into go together, and without --only.")
+        then = moment(as_of, "--as-of")
+        try:
+            travel.keep(into, then, lambda all_of: bar("projections", of=all_of, unit=""))
+        except travel.Unusable as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(f"{into}: as of {then.isoformat()}")
 
     def _embed(self) -> None:
         waiting = embed.waiting()

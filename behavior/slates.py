@@ -39,7 +39,8 @@ slate = Table(
     Column("detail", JSONB, nullable=False),
     Index("slate_subject_idx", "subject"),
 )
-"""`detail` holds the request, each item's scores and reasons, and the rules that acted."""
+"""`detail` holds the request, each item's scores and reasons, the rules that acted, the receipt
+(what the list rests on), and `recorded`, the snapshot of the statement that kept it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,12 @@ class Served:
 
 # uuidv7 keeps the index append-only: new slates touch its last page. The commit does not
 # wait for the disk: a crash may lose the last moments' slates, never an event. The shopper's
-# row is held, so that who is being erased leaves no list behind.
+# row is held, so that who is being erased leaves no list behind. A list is made of several
+# statements; what `recorded` sees and the receipt does not came while it was made.
 RECORD: Final = """
 INSERT INTO slate (id, scenario, subject, items, shortfall, position, detail)
 SELECT uuidv7(), %s, (SELECT subject FROM subject_key WHERE key = %s FOR KEY SHARE), %s::int[], %s, %s,
-       %s::jsonb
+       %s::jsonb || jsonb_build_object('recorded', pg_current_snapshot()::text)
 FROM set_config('synchronous_commit', 'off', true)
 RETURNING id
 """

@@ -8,7 +8,7 @@ does), and it never works item by item: a batch is a handful of statements.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, cast
 
 import orjson
@@ -202,7 +202,7 @@ def save_rule(rule: Rule, scenarios: Iterable[Scenario]) -> None:
         rule.scenarios.set(scenarios)
         after = _rule_said(rule)
         if after != before:
-            _append_wish({"rule": after})
+            _append_wish({"rule": after, "before": before})
 
 
 def delete_rule(rule: Rule) -> None:
@@ -218,11 +218,12 @@ def save_scenario(scenario: Scenario) -> None:
     """Save a scenario's settings. Raises ValidationError."""
     scenario.full_clean()
     with transaction.atomic():
-        before = Scenario.objects.select_for_update().filter(pk=scenario.pk).first()
+        standing = Scenario.objects.select_for_update().filter(pk=scenario.pk).first()
+        before = None if standing is None else model_to_dict(standing)
         scenario.save()
         after = model_to_dict(scenario)
-        if before is None or model_to_dict(before) != after:
-            _append_wish({"scenario": after})
+        if before != after:
+            _append_wish({"scenario": after, "before": before})
 
 
 def save_weights(weights: SignalWeights) -> None:
@@ -234,7 +235,7 @@ def save_weights(weights: SignalWeights) -> None:
         if said != _weights_said(before):
             weights.weights = said["weights"]
             weights.save()
-            _append_wish({"weights": said})
+            _append_wish({"weights": said, "before": _weights_said(before)})
 
 
 def _weights_said(weights: SignalWeights) -> dict[str, Any]:
@@ -257,7 +258,14 @@ def _rule_said(rule: Rule | None) -> dict[str, Any] | None:
 
 
 def _append_wish(detail: dict[str, Any]) -> None:
-    log.append([_event(Kind.RULE_CHANGED, datetime.now(UTC), None, detail)])
+    """`before` is kept because a scenario that ships has no fact until its first change.
+
+    The clock is the database's, read once the row is locked: of two writers on two machines
+    the later one also has the later time.
+    """
+    with cursor() as hot:
+        (now,) = hot.execute("SELECT clock_timestamp()").fetchone() or (None,)
+    log.append([_event(Kind.RULE_CHANGED, cast("datetime", now), None, detail)])
 
 
 def _event(kind: Kind, at: datetime, item_id: str | None, detail: dict[str, Any] | None) -> Event:

@@ -7,7 +7,7 @@ names here, and nowhere else: not on sale, seen, dismissed, outside the category
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -68,14 +68,32 @@ SELECT item, weight FROM (
 WHERE total > 0 AND weight > 0
 """
 
+BEGAN_WITH: Final = """
+SELECT json_build_array(cardinality(ids), ids[1], ids[cardinality(ids)])
+FROM shopper JOIN user_state USING (person)
+"""
+
 # The item of the page, or the basket.
 GIVEN: Final = (
     "SELECT DISTINCT item, 1.0::float8 AS weight FROM unnest(%(seeds)s::int[]) AS given(item)"
 )
 
+# Where this very statement stands: its snapshot of the log, which projections it read and how
+# far they had folded, and how much of the shopper it began with. Asked by a statement of its
+# own, a fold that commits in between would make it untrue.
+STANDING: Final = """
+SELECT json_build_object(
+    'snapshot', pg_current_snapshot()::text, 'cluster', here.epoch,
+    'projections', (SELECT json_object_agg(name, json_build_array(version, snapshot, settings))
+                    FROM projection WHERE epoch = here.epoch),
+    'history', ({history}))::text
+FROM (SELECT system_identifier::text AS epoch FROM pg_control_system()) AS here
+"""
+
 # Each source says (source, item, share of its best, the item behind it); an item's score is
 # the sum of its shares times the scenario's weights. The catalogue is joined last and in
-# order, so only as many rows are read as it takes to fill the pool.
+# order, so only as many rows are read as it takes to fill the pool. One more row, without an
+# item, says where the statement stands.
 GATHER: Final = f"""
 WITH shopper AS MATERIALIZED (
     {people.OF_KEY.format(key="%(shopper)s")}
@@ -96,7 +114,7 @@ WITH shopper AS MATERIALIZED (
           FROM proposed ORDER BY source) AS weighted
     WHERE share > 0 GROUP BY item
 )
-SELECT fused.item, item_id, score, sources, shares, becauses, lineage, brand, passage,
+(SELECT fused.item, item_id, score, sources, shares, becauses, lineage, brand, passage,
        CASE WHEN %(attributes)s THEN attributes::text END
 FROM (SELECT * FROM fused ORDER BY score DESC, item) AS fused
 JOIN catalog_item ON catalog_item.id = fused.item
@@ -112,10 +130,12 @@ WHERE available AND (stock IS NULL OR stock > 0)
             AND kinds & %(seen)s <> 0
             AND (%(seen)s <> {PURCHASED} OR kinds & {1 << Kind.REFUND} = 0 OR kept(bought) IS NOT NULL)))
 ORDER BY score DESC, fused.item
-LIMIT %(pool)s
+LIMIT %(pool)s)
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ({STANDING})
 """
-GATHER_PERSONAL: Final = GATHER.format(seeds=PERSONAL)
-GATHER_GIVEN: Final = GATHER.format(seeds=GIVEN)
+GATHER_PERSONAL: Final = GATHER.format(seeds=PERSONAL, history=BEGAN_WITH)
+GATHER_GIVEN: Final = GATHER.format(seeds=GIVEN, history="NULL")
 
 # Items that the merchant pinned, where they may be shown.
 PINNED: Final = f"""
@@ -147,12 +167,21 @@ class Wanted:
     attributes: bool = False
 
 
-def gather(wanted: Wanted) -> list[Candidate]:
-    """The best candidates, best first; equal scores in the order of interned ids."""
+class Gathered(NamedTuple):
+    """The best candidates, best first, equal scores in the order of interned ids; and where
+    the statement stood that found them."""
+
+    candidates: list[Candidate]
+    standing: dict[str, Any]
+
+
+def gather(wanted: Wanted) -> Gathered:
+    """Ask every source at once."""
     statement = GATHER_PERSONAL if wanted.seeds is None else GATHER_GIVEN
     with cursor() as hot:
         hot.execute(statement, _parameters(wanted), prepare=True, binary=True)
-        return [_candidate(row) for row in hot.fetchall()]
+        *rows, standing = hot.fetchall()
+    return Gathered([_candidate(row) for row in rows], orjson.loads(standing[-1]))
 
 
 def pinned(items: Sequence[int], wanted: Wanted) -> dict[int, Candidate]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from behavior import position, slates
+from behavior import slates
 from catalog.wishes import RuleRow, ScenarioSettings, wishes
-from recommend import candidates, reasons, rerank, rules
+from recommend import candidates, reasons, receipts, rerank, rules
 from recommend.candidates import PURCHASED, Candidate, Wanted
 from recommend.projections.popularity import EVERYTHING
 from recommend.reasons import Reason
@@ -63,21 +63,29 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """A list, before it is recorded. `unknown` are ids of the request that nobody ever named."""
+    """A list, before it is recorded. `unknown` are ids of the request that nobody ever named;
+    `receipt` is what it rests on (recommend.receipts)."""
 
     ask: Ask
     items: tuple[Shown, ...]
     shortfall: int
     position: str
-    unknown: tuple[str, ...] = ()
-    acted: dict[str, Any] = field(default_factory=dict)
+    unknown: tuple[str, ...]
+    acted: dict[str, Any]
+    receipt: dict[str, Any] = field(compare=False)
 
 
 def compose(ask: Ask, now: datetime) -> Composed:
     """Make the list. Raises Refused for an unknown scenario, item or category."""
     settings, rows = _wishes(ask.scenario, now)
+    return arrange(ask, now, settings, rows)
+
+
+def arrange(
+    ask: Ask, now: datetime, settings: ScenarioSettings, rows: Sequence[RuleRow]
+) -> Composed:
+    """Make the list as these settings and rules want it."""
     count = ask.count or settings.count
-    here = position.end()
     seeds, unknown = _seeds(ask, settings)
     wanted = Wanted(
         shopper=ask.shopper,
@@ -88,11 +96,15 @@ def compose(ask: Ask, now: datetime) -> Composed:
         pool=_pool(count),
         attributes=any(rule.attribute for rule in rows),
     )
-    chosen, acted = _choose(wanted, rows, settings, count)
+    chosen, acted, standing = _choose(wanted, rows, settings, count)
     if len(chosen) < count:
-        chosen, acted = _choose(replace(wanted, pool=DEEP_POOL), rows, settings, count)
+        deep = replace(wanted, pool=DEEP_POOL)
+        chosen, acted, standing = _choose(deep, rows, settings, count)
     shown = _shown(chosen, ask.shopper, acted["pinned"])
-    return Composed(ask, shown, count - len(shown), here, unknown, acted)
+    receipt = receipts.receipt(ask, now, settings=settings, rules=rows, standing=standing)
+    return Composed(
+        ask, shown, count - len(shown), receipts.log_end(standing), unknown, acted, receipt
+    )
 
 
 def serve(ask: Ask, now: datetime) -> tuple[str, Composed]:
@@ -120,15 +132,17 @@ def _wishes(name: str, now: datetime) -> tuple[ScenarioSettings, tuple[RuleRow, 
 
 def _choose(
     wanted: Wanted, rows: Sequence[RuleRow], settings: ScenarioSettings, count: int
-) -> tuple[list[Candidate], dict[str, Any]]:
+) -> tuple[list[Candidate], dict[str, Any], dict[str, Any]]:
     """Rules weigh, re-ranking orders, pins take their slots, the list is cut."""
-    weighed = rules.weigh(candidates.gather(wanted), rows)
+    gathered = candidates.gather(wanted)
+    weighed = rules.weigh(gathered.candidates, rows)
     best = weighed.candidates[: _pool(count)]
     ordered = rerank.diversify(best, count, diversity=settings.diversity)
     pins = [rule.item for rule in rows if rule.action == "pin" and rule.item is not None]
     live = candidates.pinned(pins, wanted) if pins else {}
     placed, pinned = rules.pin(ordered, rows, live)
-    return placed[:count], {"hidden": weighed.hidden, "moved": weighed.moved, "pinned": pinned}
+    acted = {"hidden": weighed.hidden, "moved": weighed.moved, "pinned": pinned}
+    return placed[:count], acted, gathered.standing
 
 
 def _pool(count: int) -> int:
@@ -177,10 +191,11 @@ def _shown(
 
 
 def _detail(composed: Composed) -> dict[str, Any]:
-    """What is needed to explain a slate later."""
+    """What is needed to explain a slate later, and to make it again."""
     ask = composed.ask
     return {
-        "asked": {"items": ask.items, "category": ask.category, "exclude_seen": ask.exclude_seen},
+        "asked": {"items": ask.items, "category": ask.category, "count": ask.count,
+                  "exclude_seen": ask.exclude_seen},
         "scores": [shown.score for shown in composed.items],
         "reasons": [[reason.said() for reason in shown.reasons] for shown in composed.items],
         "rules": {
@@ -188,4 +203,5 @@ def _detail(composed: Composed) -> dict[str, Any]:
             "moved": {str(item): ids for item, ids in composed.acted["moved"].items()},
             "pinned": {str(item): rule for item, rule in composed.acted["pinned"].items()},
         },
-    }
+        "receipt": composed.receipt,
+    }  # fmt: skip

@@ -12,13 +12,14 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from behavior.events import Kind
 from catalog import countings, wording
+from recommend import receipts
 from recsite import dashboard, keys
 from recsite import people_admin as people_admin
 from recsite import suspects_admin as suspects_admin
@@ -158,6 +159,8 @@ class EventRowAdmin(ReadOnly):
 @admin.register(SlateRow)
 class SlateRowAdmin(ReadOnly):
     list_display = ("served_at", "scenario", "subject", "top", "count", "shortfall")
+    fields = ("served_at", "scenario", "subject", "items", "shortfall", "receipt", "detail")
+    readonly_fields = ("receipt",)
     list_filter = (Period,)
     search_fields = ("scenario",)
     search_help_text = "Exact: scenario, user:ID, anonymous:ID, list id"
@@ -178,6 +181,15 @@ class SlateRowAdmin(ReadOnly):
     def top(self, row: SlateRow) -> str | None:
         more = " …" if len(row.items) > 3 else ""
         return " · ".join(str(item) for item in row.items[:3]) + more or None
+
+    @display(description="receipt: what it rests on")
+    def receipt(self, row: SlateRow) -> str | None:
+        kept = (row.detail or {}).get("receipt")
+        if kept is None:
+            return None
+        lines = format_html_join("", "<dt>{}</dt><dd>{}</dd>", receipts.worded(kept))
+        replay = format_html("<dt>again</dt><dd><code>manage.py replay {}</code></dd>", row.pk)
+        return format_html('<dl class="rs-receipt">{}{}</dl>', lines, replay)
 
 
 @admin.register(ProjectionRow)

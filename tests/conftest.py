@@ -91,6 +91,18 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 
 
 @pytest.fixture
+def own_scenarios(committed: None) -> Iterator[None]:
+    """`committed`, for tests that change scenarios: those outlive a wipe."""
+    from catalog.models import Scenario
+
+    kept = list(Scenario.objects.values())
+    yield
+    Scenario.objects.exclude(pk__in=[row["id"] for row in kept]).delete()
+    for row in kept:
+        Scenario.objects.filter(pk=row["id"]).update(**row)
+
+
+@pytest.fixture
 def stranger(committed: None) -> Iterator[psycopg.Connection[Any]]:
     """Another session of the same database, in autocommit."""
     from django.db import connection

@@ -18,6 +18,7 @@ from behavior import log, slates
 from behavior.events import Event, Kind, Line
 from catalog import changes
 from catalog.feed import ItemContent, parse
+from catalog.models import Rule, Scenario
 from recommend import fold, sources
 from recsite.db import cursor
 
@@ -82,6 +83,11 @@ def quarantine(name: str, *, undo: bool = False, **more: Any) -> Event:
     return did(Kind.SUBJECT_QUARANTINED, name, **more)._replace(detail=detail)
 
 
+def just_did(kind: Kind, user: str, *items: str) -> Event:
+    """What a shopper does at this very moment."""
+    return did(kind, user, *items, at=(datetime.now(UTC) - START) / timedelta(minutes=1))
+
+
 def given(*deliveries: Event | Sequence[Event]) -> list[log.Appended]:
     """Append each in a transaction of its own; a list of events is one transaction."""
     return [_commit([d] if isinstance(d, Event) else d) for d in deliveries]
@@ -98,6 +104,23 @@ def item(item_id: str, **content: Any) -> ItemContent:
     assert isinstance(parsed, ItemContent), parsed
     changes.put([parsed])
     return parsed
+
+
+def rule(scenarios: Sequence[str] = (), **fields: Any) -> Rule:
+    """Have the merchant wish this, in these scenarios or everywhere."""
+    made = Rule(**fields)
+    changes.save_rule(made, Scenario.objects.filter(name__in=scenarios))
+    return made
+
+
+def encode() -> None:
+    """Give every text that waits a vector that its length decides."""
+    with cursor() as hot:
+        hot.execute(
+            "UPDATE passage SET encoded_xid = pg_current_xact_id(), vector ="
+            " (SELECT array_agg(sin(length(body) * k)) FROM generate_series(1, 384) AS k)::real[]"
+            "::halfvec(384) WHERE vector IS NULL"
+        )
 
 
 def serve(*items: str, scenario: str = "home", user: str | None = None) -> uuid.UUID:

@@ -314,15 +314,14 @@ def test_a_saved_rule_is_an_event_with_the_whole_rule() -> None:
         "starts_at": "2026-12-01T00:00:00+00:00",
         "ends_at": None,
     }
-    assert facts() == [("rule_changed", None, {"rule": said})]
+    assert facts() == [("rule_changed", None, {"rule": said, "before": None})]
     changes.save_rule(rule, [Scenario.objects.get(name="home")])
     assert len(facts()) == 1
     changes.save_rule(rule, [])
-    assert facts()[1:] == [("rule_changed", None, {"rule": said | {"scenarios": []}})]
+    everywhere = said | {"scenarios": []}
+    assert facts()[1:] == [("rule_changed", None, {"rule": everywhere, "before": said})]
     changes.delete_rule(rule)
-    assert facts()[2:] == [
-        ("rule_changed", None, {"rule": said | {"scenarios": []}, "deleted": True})
-    ]
+    assert facts()[2:] == [("rule_changed", None, {"rule": everywhere, "deleted": True})]
 
 
 @pytest.mark.django_db
@@ -336,6 +335,7 @@ def test_a_saved_scenario_is_an_event_only_where_it_changed() -> None:
     assert (kind, item) == ("rule_changed", None)
     assert detail is not None
     assert (detail["scenario"]["name"], detail["scenario"]["diversity"]) == ("home", 0.5)
+    assert detail["before"] == detail["scenario"] | {"diversity": 0.2}
 
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)

@@ -5,8 +5,9 @@ import pytest
 from behavior.events import Event, Kind, Line
 from catalog import changes
 from recommend import embed, fold
+from recommend.projections import content
 from recommend.projections.content import DIMENSIONS, LONGEST
-from tests.given import advance, ask, differing, given, item, minute, passages
+from tests.given import advance, ask, differing, encode, given, item, minute, passages
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -137,3 +138,15 @@ def test_a_rebuild_keeps_the_vectors(embedded: list[int]) -> None:
     assert vectors() == before
     assert embed.waiting() == 0
     assert differing("content") == []
+
+
+def test_a_vector_that_came_in_another_cluster_counts_as_there_ever_since() -> None:
+    item("mug", title="Mug")
+    item("cup", title="Cup")
+    advance("content")
+    encode()
+    ask("UPDATE passage SET encoded_xid = '9000000000' WHERE body = 'Mug' RETURNING 1")
+    ((cup,),) = ask("SELECT encoded_xid::text FROM passage WHERE body = 'Cup'")
+    fold.rebuild(content)
+    told = ask("SELECT body, encoded_xid::text, vector IS NOT NULL FROM passage ORDER BY body")
+    assert told == [("Cup", cup, True), ("Mug", None, True)]

@@ -539,8 +539,10 @@ def test_every_list_is_kept_with_what_explains_it(
     )
     assert (slate, place, shopper) == (answer["recommendation_id"], name, None)
     assert (kept, shortfall) == (["d", "b"], 1)
-    assert json.loads(detail) == {
-        "asked": {"items": [], "category": "Home", "exclude_seen": "none"},
+    said = json.loads(detail)
+    assert said.keys() - {"asked", "scores", "reasons", "rules"} == {"receipt", "recorded"}
+    assert {part: said[part] for part in ("asked", "scores", "reasons", "rules")} == {
+        "asked": {"items": [], "category": "Home", "count": 3, "exclude_seen": "none"},
         "scores": list(scores(answer).values()),
         "reasons": list(reasons(answer).values()),
         "rules": {

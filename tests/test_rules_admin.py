@@ -77,7 +77,8 @@ def test_a_rule_is_an_event_and_a_sentence(merchant: Client) -> None:
             "scenarios": ["home"],
             "starts_at": "2031-12-01T00:00:00+00:00",
             "ends_at": "2031-12-15T00:00:00+00:00",
-        }
+        },
+        "before": None,
     }
     html = merchant.get(LIST).content.decode()
     assert "Pin “Oat milk” to slot 1 in home, 1–14 Dec 2031" in html

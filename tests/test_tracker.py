@@ -277,7 +277,11 @@ def test_without_an_endpoint_the_scripts_own_server_is_told(shopper: Shopper) ->
 def test_every_kind_can_be_told(shopper: Shopper) -> None:
     page = shopper.open()
     names = sorted({*BY_NAME} - {"identify"})  # that is recsite('user', …)
-    page.evaluate("names => names.forEach(name => recsite('event', name, {item_id: name}))", names)
+    page.evaluate(
+        "names => names.forEach(name => recsite('event', name,"
+        " {item_id: name, query: 'mug', rating: 4}))",
+        names,
+    )
     page.evaluate("recsite('flush')")
     assert sorted(shopper.reach(len(names))) == [(name, who(page), name, None) for name in names]
 
@@ -506,7 +510,8 @@ def test_what_the_server_will_never_take_is_dropped_and_said_once(shopper: Shopp
 
 def test_one_bad_event_is_said_and_costs_its_neighbours_nothing(shopper: Shopper) -> None:
     page = shopper.open()
-    page.evaluate("recsite('event', 'teleport'); recsite('event', 'search', {query: 'mug'}); recsite('flush')")
+    page.evaluate("recsite('event', 'teleport'); recsite('event', 'search', {query: 'mug'})")
+    page.evaluate("recsite('flush')")
     assert shopper.reach(1) == [("search", who(page), None, None)]
     shopper.empty(page)
     assert "Unknown event 'teleport'" in "".join(shopper.warnings)
@@ -611,7 +616,8 @@ def test_a_user_is_joined_to_the_anonymous_shopper_once(shopper: Shopper) -> Non
     page.evaluate("recsite('flush')")
     shopper.empty(page)
     page.goto(shopper.put(user="ann"))
-    loaded(page).evaluate("recsite('user', 'ann'); recsite('event', 'search', {query: 'mug'}); recsite('flush')")
+    loaded(page).evaluate("recsite('user', 'ann'); recsite('event', 'search', {query: 'mug'})")
+    page.evaluate("recsite('flush')")
     shopper.eventually(lambda: ("search", "user:ann", None, None) in facts())
     told = [event for batch in shopper.sent for event in batch if event["event"] == "identify"]
     anonymous = entries(page)["id"]

@@ -66,9 +66,10 @@ def weigh(projection: str, double_click: float = 0.0, **weights: Any) -> None:
 
 
 def told() -> list[Any]:
-    """What the log says of weights, the oldest first."""
+    """What the log says of weights, the oldest first; what was before is catalog.past's."""
     rows = ask(
-        "SELECT detail::text FROM event WHERE kind = %s ORDER BY id", Kind.RULE_CHANGED.value
+        "SELECT (detail - 'before')::text FROM event WHERE kind = %s ORDER BY id",
+        Kind.RULE_CHANGED.value,
     )
     return [orjson.loads(detail) for (detail,) in rows]
 

@@ -15,7 +15,7 @@ from behavior.events import Kind
 from behavior.position import FRESH, NOTHING
 from catalog.countings import Counting
 from recommend.sources import CONTENT
-from recsite.db import METADATA
+from recsite.db import METADATA, Xid8
 
 NAME: Final = "content"
 VERSION: Final = 1
@@ -31,11 +31,13 @@ passage = Table(
     Column("body", Text, nullable=False),
     Column("digest", Uuid, nullable=False, unique=True),
     Column("vector", HALFVEC(DIMENSIONS)),
+    Column("encoded_xid", Xid8),
     Index("passage_vector_idx", "vector", postgresql_using="hnsw",
           postgresql_ops={"vector": "halfvec_cosine_ops"}),
     Index("passage_waiting_idx", "passage", postgresql_where=text("vector IS NULL")),
 )  # fmt: skip
-"""Interned texts with their vectors; NULL until the encoder has come by."""
+"""Interned texts with their vectors; NULL until the encoder has come by. `encoded_xid` is the
+transaction that brought the vector, so that a replay sees only those there were."""
 
 item_passage = Table(
     "item_passage",
@@ -49,12 +51,14 @@ item_passage = Table(
 
 TABLES: Final = (item_passage,)
 
-# The newest fact of each item, and its text: title, brand, category and description.
-_NEWEST: Final = f"""
-SELECT DISTINCT ON (item) item, id, CASE WHEN kind = {Kind.ITEM_CHANGED.value} THEN
+_BODY: Final = f"""
     nullif(left(concat_ws('. ', nullif(detail->>'title', ''), nullif(detail->>'category', ''),
                           nullif(detail->>'brand', ''), nullif(detail->>'description', '')), {LONGEST}), '')
-    END AS body
+"""
+
+# The newest fact of each item, and its text: title, brand, category and description.
+_NEWEST: Final = f"""
+SELECT DISTINCT ON (item) item, id, CASE WHEN kind = {Kind.ITEM_CHANGED.value} THEN {_BODY} END AS body
 FROM ({FRESH}) AS fresh
 WHERE kind IN ({Kind.ITEM_CHANGED.value}, {Kind.ITEM_REMOVED.value}) AND item IS NOT NULL
 ORDER BY item, id DESC
@@ -86,17 +90,31 @@ def fold(connection: Connection, since: str, counting: Counting) -> None:
     connection.execute(text(DESCRIBE), {"since": since})
 
 
+# After a dump was restored into another cluster, whose transaction ids these are not; a no-op
+# everywhere else.
+ADOPT: Final = """
+UPDATE passage SET encoded_xid = NULL WHERE NOT pg_visible_in_snapshot(encoded_xid, pg_current_snapshot())
+"""
+
+
 def fill(connection: Connection, counting: Counting) -> None:
     """The same from the whole log, into an empty table; known passages keep their vectors."""
+    connection.execute(text(ADOPT))
     fold(connection, NOTHING, counting)
 
+
+# Every passage that some fact names, also those that no item has any more.
+NAMED: Final = f"""
+SELECT passage FROM passage WHERE digest IN (
+    SELECT md5({_BODY})::uuid FROM event WHERE kind = {Kind.ITEM_CHANGED.value})
+"""
 
 # The oldest passages that wait for a vector.
 WAITING: Final = """
 SELECT passage, body FROM passage WHERE vector IS NULL ORDER BY passage LIMIT :limit
 """
 ENCODED: Final = """
-UPDATE passage SET vector = given.vector::halfvec
+UPDATE passage SET vector = given.vector::halfvec, encoded_xid = pg_current_xact_id()
 FROM unnest(CAST(:passages AS int[]), CAST(:vectors AS text[])) AS given(id, vector)
 WHERE passage.passage = given.id AND passage.vector IS NULL
 """

@@ -48,8 +48,9 @@ popularity = Table(
     Column("score", BigInteger, nullable=False),
     Column("trend", BigInteger, nullable=False),
     Index("popularity_item_idx", "item"),
-    Index("popularity_score_idx", "category", "score"),
-    Index("popularity_trend_idx", "category", "trend"),
+    # The item settles ties: without it, which of equals come in depends on where rows lie.
+    Index("popularity_score_idx", "category", "score", "item"),
+    Index("popularity_trend_idx", "category", "trend", "item"),
 )
 """log2 of the decayed sum, in units of 2^-16, in the item's category and all above it."""
 
@@ -149,7 +150,7 @@ SELECT {source} AS source, item,
        power(2::float8, greatest((height - max(height) OVER ()) / {unit}::float8, {least})) AS share,
        NULL::int AS because
 FROM (SELECT item, {column} AS height FROM popularity WHERE category = %(category)s
-      ORDER BY {column} DESC LIMIT %(pool)s) AS head
+      ORDER BY {column} DESC, item DESC LIMIT %(pool)s) AS head
 """
 SOURCE: Final = f"""
 ({_HEAD.format(source=POPULAR, column="score", unit=UNIT, least=LEAST)})

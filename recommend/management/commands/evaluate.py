@@ -1,7 +1,6 @@
 """`manage.py evaluate`: how good the lists are, by a time split, through the serving path."""
 
 from argparse import ArgumentParser
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
@@ -9,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from recommend.evaluate import NothingToJudge, Plan, Report, evaluate
 from recommend.pipeline import SEEN, Refused
 from recsite.progress import bar
+from recsite.times import moment
 
 COLUMNS: Final = ("hit_rate", "ndcg", "recall", "precision", "coverage")
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         if not 1 <= options["count"] <= 100 or options["shoppers"] < 1:
             raise CommandError("--count must be from 1 to 100, --shoppers at least 1.")
         plan = Plan(
-            cut=_time(options["cut"]),
+            cut=moment(options["cut"], "--cut"),
             scenario=options["scenario"],
             count=options["count"],
             exclude_seen=options["exclude_seen"],
@@ -42,17 +42,6 @@ class Command(BaseCommand):
         except (NothingToJudge, Refused) as error:
             raise CommandError(str(error)) from None
         self.stdout.write("\n".join(_table(plan, report)))
-
-
-def _time(given: str) -> datetime:
-    try:
-        when = datetime.fromisoformat(given)
-    except ValueError:
-        raise CommandError(f"--cut {given!r} is not an ISO date.") from None
-    # Bounds before time zones: the ends of the calendar have no UTC.
-    if not 2000 <= when.year < 9999:
-        raise CommandError(f"--cut {given!r} is not between the years 2000 and 9998.")
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _table(plan: Plan, report: Report) -> list[str]:

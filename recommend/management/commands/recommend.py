@@ -1,5 +1,6 @@
 """`manage.py recommend`: lists for many shoppers, through the pipeline that serves."""
 
+import contextlib
 import csv
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ from django.core.management.base import BaseCommand, CommandError
 from behavior.events import subject_key
 from behavior.fields import LONGEST_ID
 from catalog.refusal import storable
+from recommend import travel
 from recommend.pipeline import SEEN, Ask, Refused, compose
 from recsite.files import FileError, read_rows
 from recsite.progress import bar
+from recsite.times import moment
 
 COLUMNS: Final = ("user_id", "rank", "item_id", "score")
 
@@ -34,6 +37,14 @@ class Command(BaseCommand):
         parser.add_argument("--count", type=int, default=10)
         parser.add_argument("--exclude-seen", choices=tuple(SEEN))
         parser.add_argument("--out", required=True, metavar="FILE", help=".csv or .parquet")
+        when = parser.add_mutually_exclusive_group()
+        when.add_argument("--at", metavar="TIME", help="as it would have been then (ISO, UTC)")
+        when.add_argument(
+            "--in",
+            dest="schema",
+            metavar="SCHEMA",
+            help="as of the moment that refresh --into made this schema of",
+        )
 
     def handle(self, *args: Any, users: str, out: str, **options: Any) -> None:
         if not 1 <= options["count"] <= 100:
@@ -46,12 +57,10 @@ class Command(BaseCommand):
             raise CommandError(f"--out: {out} is a folder, not a file.")
         try:
             names = list(dict.fromkeys(_users(users)))
-            with bar("shoppers", total=len(names), unit="") as progress:
-                lines = [line for name in names for line in _lists(name, options, progress)]
-        except FileError as error:
+            with _then(options) as now, bar("shoppers", total=len(names), unit="") as progress:
+                lines = [line for name in names for line in _lists(name, now, options, progress)]
+        except (FileError, Refused, travel.Unusable) as error:
             raise CommandError(str(error)) from None
-        except Refused as refused:
-            raise CommandError(str(refused)) from None
         try:
             WRITERS[Path(out).suffix.lower()](Path(out), lines)
         except OSError as error:
@@ -73,14 +82,28 @@ def _users(path: str) -> Iterator[str]:
         yield str(user)
 
 
-def _lists(user: str, options: dict[str, Any], progress: Any) -> list[Line]:
+@contextlib.contextmanager
+def _then(options: dict[str, Any]) -> Iterator[datetime | None]:
+    """The moment of the lists, with its tables in front; None for now, each list at its own."""
+    if options["schema"]:
+        with travel.visit(options["schema"]) as then:
+            yield then
+    elif options["at"]:
+        then = moment(options["at"], "--at")
+        with travel.back_at(then, lambda all_of: bar("projections", of=all_of, unit="")):
+            yield then
+    else:
+        yield None
+
+
+def _lists(user: str, then: datetime | None, options: dict[str, Any], progress: Any) -> list[Line]:
     ask = Ask(
         scenario=options["scenario"],
         shopper=subject_key(user, None),
         count=options["count"],
         exclude_seen=options["exclude_seen"],
     )
-    shown = compose(ask, datetime.now(UTC)).items
+    shown = compose(ask, then or datetime.now(UTC)).items
     progress.update(1)
     return [(user, rank, item.item_id, item.score) for rank, item in enumerate(shown, 1)]
 

@@ -7,9 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from behavior.coverage import MonthsArchived
-from recommend import embed, encoders, fold
+from recommend import embed, encoders, fold, travel
 from recommend.projections import Projection
 from recsite.progress import bar
+from recsite.times import moment
 
 Run = Callable[[Projection], fold.Advanced]
 
@@ -34,8 +35,15 @@ class Command(BaseCommand):
             "--without-archived", action="store_true",
             help="with --rebuild: from the log alone, letting go of what archived months counted",
         )  # fmt: skip
+        parser.add_argument("--as-of", metavar="TIME", help="with --into: the moment (ISO, UTC)")
+        parser.add_argument(
+            "--into", metavar="SCHEMA", help="with --as-of: all that serving reads, beside the live"
+        )
 
     def handle(self, *args: Any, only: str | None, **options: Any) -> None:
+        if options["as_of"] or options["into"]:
+            self._keep(only, options["rebuild"], options["as_of"], options["into"])
+            return
         try:
             chosen = fold.named(only)
         except fold.UnknownProjection as error:
@@ -49,6 +57,16 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         if only in (None, "content"):
             self._embed()
+
+    def _keep(self, only: str | None, rebuild: bool, as_of: str | None, into: str | None) -> None:
+        if only or not (rebuild and as_of and into):
+            raise CommandError("--rebuild, --as-of and --into go together, and without --only.")
+        then = moment(as_of, "--as-of")
+        try:
+            travel.keep(into, then, lambda all_of: bar("projections", of=all_of, unit=""))
+        except travel.Unusable as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(f"{into}: as of {then.isoformat()}")
 
     def _embed(self) -> None:
         waiting = embed.waiting()

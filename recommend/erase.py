@@ -9,7 +9,7 @@ come back into the log first, and their files go.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,9 +17,8 @@ from typing import Final
 from django.db import transaction
 from sqlalchemy import Column, Connection, DateTime, Identity, Integer, Table, Text, text
 
-from behavior import archive, coverage, people, rejected, suspects
-from behavior.month_file import BadFile
-from behavior.months import InUse
+from behavior import coverage, people, rejected, suspects
+from behavior.months import InUse, Month
 from catalog.countings import wanted
 from recommend import fold
 from recommend.projections import PROJECTIONS, Projection
@@ -73,10 +72,19 @@ def erase(name: str, *, asked_by: str) -> Erased:
 
 def _attach(members: Mapping[int, str]) -> list[Path]:
     """Have all of their months in the log; the files that hold them."""
+    due = coverage.months_with(list(members))
+    return _back(due) if due else []
+
+
+def _back(due: Sequence[Month]) -> list[Path]:
+    # Only here: reading Parquet takes 60 MB, and a web process hardly ever has to.
+    from behavior import archive
+    from behavior.month_file import BadFile
+
     try:
         return [
             Path(archive.attach(month, readers=[one.NAME for one in PROJECTIONS]).file)
-            for month in coverage.months_with(list(members))
+            for month in due
         ]
     except (archive.Refused, BadFile, InUse, OSError) as error:
         raise OutOfReach(str(error)) from None

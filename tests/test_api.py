@@ -281,6 +281,8 @@ class TestPages:
             "POST /v1/events", "POST /v1/items", "GET /v1/items/{item_id}",
             "PUT /v1/items/{item_id}", "PATCH /v1/items/{item_id}", "DELETE /v1/items/{item_id}",
             "GET /v1/recommend/{scenario}", "POST /v1/recommend/{scenario}", "GET /v1/noop",
+            "GET /v1/users/{user_id}", "DELETE /v1/users/{user_id}",
+            "GET /v1/anonymous/{anonymous_id}", "DELETE /v1/anonymous/{anonymous_id}",
         }  # fmt: skip
         for operations in document["paths"].values():
             for operation in operations.values():

@@ -50,6 +50,21 @@ KEPT = {"wakeup", "alembic_version"}
 CATALOGUE = ("catalog_rule_scenarios", "catalog_rule", "catalog_item", "catalog_category")
 
 
+def _truncate(tables: list[str]) -> None:
+    """A real worker may fold a last time, and take the same tables in another order: of two
+    who wait in a circle Postgres ends one, and we are the one to try again."""
+    from recsite.db import cursor
+
+    for patience in reversed(range(5)):
+        try:
+            with cursor() as hot:
+                hot.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+            return
+        except psycopg.errors.DeadlockDetected:
+            if not patience:
+                raise
+
+
 def wipe() -> None:
     """Empty the log, the projections and the catalogue; scenarios and partitions stay."""
     from django.db import connection
@@ -62,7 +77,7 @@ def wipe() -> None:
     with cursor() as hot:
         # Only here may facts vanish: a replica's role skips the triggers that refuse it.
         hot.execute("SET session_replication_role = replica")
-        hot.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+        _truncate(tables)
         hot.execute("SET session_replication_role = origin")
         # As if a worker were on its way: tests advance by hand, and have no broker to wake.
         hot.execute("UPDATE wakeup SET asked = true")

@@ -50,7 +50,9 @@ def test_no_syntax_is_younger_than_2018() -> None:
     assert re.findall(younger, minify.minified().decode()) == []
 
 
-def test_it_is_at_a_stable_address_for_every_site_and_is_kept_for_a_day(client: Client) -> None:
+def test_it_is_at_a_stable_address_for_every_site_and_is_kept_for_a_day(
+    db: None, client: Client
+) -> None:
     answer = client.get(AT, headers={"Accept-Encoding": "gzip"})
     body = answer.getvalue()
     answer.close()
@@ -67,7 +69,7 @@ def test_it_is_at_a_stable_address_for_every_site_and_is_kept_for_a_day(client: 
     assert again.status_code == 304
 
 
-def test_other_files_are_kept_for_a_minute(client: Client) -> None:
+def test_other_files_are_kept_for_a_minute(db: None, client: Client) -> None:
     answer = client.get("/static/recsite/site.css")
     answer.close()
     assert answer["Cache-Control"] == "max-age=60, public"

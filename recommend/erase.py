@@ -54,7 +54,8 @@ class Erased:
 def erase(name: str, *, asked_by: str) -> Erased:
     """Erase the person who bears this name ("user:ID"), under all names that were joined to it.
 
-    Raises Nobody where the name is unknown.
+    Raises Nobody where the name is unknown, and fold.FoldedByNewer where a projection is newer
+    code's, which alone can take the person out of it.
     """
     with people.nobody_moves(), contextlib.ExitStack() as folds:
         for one in PROJECTIONS:

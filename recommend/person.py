@@ -13,6 +13,7 @@ from behavior.events import subject_key
 from behavior.fields import LONGEST_ID
 from catalog.refusal import storable
 from recommend.erase import Nobody, erase
+from recommend.fold import FoldedByNewer
 from recsite.api import Problem
 from recsite.keys import Caller
 
@@ -35,6 +36,8 @@ class PersonView(APIView):
             done = erase(name, asked_by=f"key {_caller(request).key_id}")
         except Nobody:
             raise _unknown() from None
+        except FoldedByNewer as newer:
+            raise Problem(503, "newer_version", str(newer)) from None
         return Response({"erasure": done.erasure, "names": done.names, "events": done.events,
                          "slates": done.slates})  # fmt: skip
 

@@ -25,7 +25,11 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         run = fold.rebuild if rebuild else fold.advance
         for one in bar("projections", of=chosen, unit=""):
-            done = run(one)
+            try:
+                done = run(one)
+            except fold.FoldedByNewer as newer:
+                self.stderr.write(str(newer))
+                continue
             self.stdout.write(f"{done.name}: {done.events} events in {done.seconds:.1f} s")
         if only in (None, "content"):
             self._embed()

@@ -19,7 +19,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, only: str | None, **options: Any) -> None:
         try:
             proofs = [proof for one in fold.named(only) for proof in fold.verify(one).items()]
-        except fold.UnknownProjection as error:
+        except (fold.UnknownProjection, fold.FoldedByNewer) as error:
             raise CommandError(str(error)) from None
         if only is None:
             proofs += fold.verify_user_state().items()

@@ -6,6 +6,7 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 
 from behavior.history import BadRow, Imported, import_rows
+from recsite.api import Problem, database_problem
 from recsite.files import FileError, count_rows, read_rows
 from recsite.progress import bar
 
@@ -33,11 +34,16 @@ class Command(BaseCommand):
             raise CommandError("No row could be imported.")
 
     def _import(self, file: str) -> list[Imported]:
-        done = []
+        done: list[Imported] = []
         with bar("events", total=count_rows(file)) as progress:
-            for imported in import_rows(read_rows(file)):
-                done.append(imported)
-                progress.update(imported.rows)
+            try:
+                for imported in import_rows(read_rows(file)):
+                    done.append(imported)
+                    progress.update(imported.rows)
+            except Exception as error:
+                if (problem := database_problem(error)) is None:
+                    raise
+                raise CommandError(_stopped(problem, sum(i.rows for i in done))) from None
         return done
 
     def _complain(self, bad: list[BadRow]) -> None:
@@ -45,3 +51,11 @@ class Command(BaseCommand):
             self.stderr.write(f"line {row.line}: {row.rejection.code}: {row.rejection.message}")
         if len(bad) > SHOWN:
             self.stderr.write(f"... and {len(bad) - SHOWN} more rejected lines")
+
+
+def _stopped(problem: Problem, rows: int) -> str:
+    """Whole batches are in, so that the way on is the same command."""
+    return (
+        f"{problem.message} The first {rows:,} rows are in and nothing of the others; run the"
+        " same command again to go on."
+    )

@@ -72,7 +72,7 @@ def test_every_command_is_named() -> None:
     assert named - commands == set()
 
 
-@pytest.mark.parametrize("task", ["setup", "demo", "test", "lint", "bench", "clean"])
+@pytest.mark.parametrize("task", ["setup", "demo", "test", "lint", "bench", "drill", "clean"])
 def test_every_task_of_the_makefile_is_named(task: str) -> None:
     assert f"make {task}" in README
     assert re.search(rf"^{task}:", (ROOT / "Makefile").read_text(), re.MULTILINE)

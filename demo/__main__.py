@@ -71,7 +71,7 @@ def demo(port: int) -> None:
 def _served(home: Path, port: int) -> Iterator[list[processes.Child]]:
     children: list[processes.Child] = []
     try:
-        for name, command in _commands(port).items():
+        for name, command in processes.commands(port).items():
             children.append(
                 processes.start(name, command, log=home / f"{name}.log",
                                 environment={"RECSITE_HOME": str(home)})
@@ -81,22 +81,6 @@ def _served(home: Path, port: int) -> Iterator[list[processes.Child]]:
     finally:
         _be_deaf()
         processes.stop(children)
-
-
-def _commands(port: int) -> dict[str, list[str]]:
-    python = sys.executable
-    celery = [python, "-m", "celery", "-A", "recsite.worker"]
-    # Workers need not hear of each other, and pgmq has no topics for what they would say.
-    alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return {
-        "web": [
-            python, "-m", "granian", "--interface", "wsgi", "recsite.wsgi:application",
-            "--host", processes.HOST, "--port", str(port), "--workers", "2",
-            "--blocking-threads", "2", "--no-ws",
-        ],
-        "worker": [*celery, "worker", *alone, "--loglevel", "INFO"],
-        "beat": [*celery, "beat", "--loglevel", "INFO"],
-    }  # fmt: skip
 
 
 def _port() -> int:

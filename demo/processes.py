@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -35,6 +36,23 @@ class Child:
     name: str
     process: "subprocess.Popen[bytes]"
     log: Path
+
+
+def commands(port: int) -> dict[str, list[str]]:
+    """Name: what a shop runs, the web server on that port."""
+    python = sys.executable
+    celery = [python, "-m", "celery", "-A", "recsite.worker"]
+    # Workers need not hear of each other, and pgmq has no topics for what they would say.
+    alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return {
+        "web": [
+            python, "-m", "granian", "--interface", "wsgi", "recsite.wsgi:application",
+            "--host", HOST, "--port", str(port), "--workers", "2",
+            "--blocking-threads", "2", "--no-ws",
+        ],
+        "worker": [*celery, "worker", *alone, "--loglevel", "INFO"],
+        "beat": [*celery, "beat", "--loglevel", "INFO"],
+    }  # fmt: skip
 
 
 def is_free(port: int) -> bool:

@@ -61,7 +61,8 @@ class Erased:
 def erase(name: str, *, asked_by: str) -> Erased:
     """Erase the person who bears this name ("user:ID"), under all names that were joined to it.
 
-    Raises Nobody where the name is unknown, OutOfReach where an archive cannot be read.
+    Raises Nobody where the name is unknown, OutOfReach where an archive cannot be read, and
+    fold.FoldedByNewer where a projection is newer code's, which alone can take the person out.
     """
     files = _attach(people.members([name]))
     done = _erase(name, asked_by)

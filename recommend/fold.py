@@ -54,6 +54,11 @@ class UnknownProjection(Exception):
     """There is no projection of that name; the message lists those there are."""
 
 
+class FoldedByNewer(Exception):
+    """Newer code has folded this projection; the message says so. Of two versions that run at
+    once the newer one folds and the older leaves alone, or each would rebuild the other's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Advanced:
     """What one run did to a projection."""
@@ -73,7 +78,7 @@ SELECT pg_current_snapshot()::text AS snapshot, system_identifier::text AS epoch
 """
 
 CHECKSUM: Final = """
-SELECT count(*) || ':' || coalesce(sum(hashtextextended(t::text, 0)), 0) FROM {table} AS t
+SELECT count(*) || ':' || coalesce(sum(hashtextextended(ROW({columns})::text, 0)), 0) FROM {table}
 """
 
 COUNT_FRESH: Final = """
@@ -108,11 +113,11 @@ def advance(one: Projection) -> Advanced:
 
     Where the code, the cluster or the weights are others than those that folded last, or an
     archived month came back, it is rebuilt. Raises MonthsArchived where that would lose what is
-    archived.
+    archived, FoldedByNewer where the code that folded last was newer than this.
     """
     with alone(one):
         with one_snapshot() as inside:
-            standing = _standing(one, inside)
+            standing = _own_standing(one, inside)
             if standing.is_current:
                 return _advance(one, inside, standing)
         return _rebuild(one)
@@ -121,7 +126,8 @@ def advance(one: Projection) -> Advanced:
 def rebuild(one: Projection) -> Advanced:
     """Build the projection anew beside the live tables and switch in one step.
 
-    Readers see the old tables until the commit, which only renames. Raises MonthsArchived.
+    Readers see the old tables until the commit, which only renames. It is also the way back
+    to older code: it does not ask which version folded last. Raises MonthsArchived.
     """
     with alone(one):
         return _rebuild(one)
@@ -138,11 +144,12 @@ def verify(one: Projection) -> dict[str, tuple[str, str]]:
     """Prove one projection: table → (checksum of the live rows, of a rebuild's).
 
     Both are taken in one snapshot, so nothing that happens meanwhile can make them differ.
-    Raises MonthsArchived where the log no longer has all that the projection counted.
+    Raises MonthsArchived where the log no longer has all that the projection counted, and
+    FoldedByNewer.
     """
     with alone(one), one_snapshot() as inside:
         coverage.require_whole(inside, one.NAME)
-        standing = _standing(one, inside)
+        standing = _own_standing(one, inside)
         if standing.is_current:
             _advance(one, inside, standing)
         live = checksums(inside, one.TABLES)
@@ -169,10 +176,13 @@ def verify_user_state() -> dict[str, tuple[str, str]]:
 
 
 def checksums(inside: Connection, tables: Sequence[Table]) -> dict[str, str]:
-    """Rows and a hash of each table, whatever order the rows lie in."""
-    return {
-        table.name: str(inside.scalar(text(CHECKSUM.format(table=table.name)))) for table in tables
-    }
+    """Rows and a hash of each table, whatever order the rows lie in, over the columns that this
+    code knows."""
+    return {table.name: str(inside.scalar(text(_checksum(table)))) for table in tables}
+
+
+def _checksum(table: Table) -> str:
+    return CHECKSUM.format(columns=", ".join(table.columns.keys()), table=table.name)
 
 
 @contextlib.contextmanager
@@ -199,6 +209,7 @@ class _Standing:
     until: str
     epoch: str
     counting: Counting
+    version: int
     is_current: bool
 
 
@@ -207,10 +218,20 @@ def _standing(one: Projection, inside: Connection) -> _Standing:
     counting = wanted(one.NAME)
     row = inside.execute(text(STANDING), {"name": one.NAME}).one_or_none()
     if row is None:
-        return _Standing(NOTHING, here.snapshot, here.epoch, counting, is_current=True)
+        return _Standing(NOTHING, here.snapshot, here.epoch, counting, one.VERSION, is_current=True)
     current = not row.owes and (row.epoch, row.version, orjson.loads(row.settings)) == (
         here.epoch, one.VERSION, counting.as_json())  # fmt: skip
-    return _Standing(row.snapshot, here.snapshot, here.epoch, counting, current)
+    return _Standing(row.snapshot, here.snapshot, here.epoch, counting, row.version, current)
+
+
+def _own_standing(one: Projection, inside: Connection) -> _Standing:
+    standing = _standing(one, inside)
+    if standing.version > one.VERSION:
+        raise FoldedByNewer(
+            f"{one.NAME} was folded by version {standing.version}, this code has {one.VERSION} and"
+            " leaves it alone. (`refresh --rebuild` takes it back.)"
+        )
+    return standing
 
 
 def _advance(one: Projection, inside: Connection, standing: _Standing) -> Advanced:

@@ -15,6 +15,7 @@ from behavior.events import subject_key
 from behavior.fields import LONGEST_ID
 from catalog.refusal import storable
 from recommend.erase import Nobody, OutOfReach, erase
+from recommend.fold import FoldedByNewer
 from recsite.api import Problem
 from recsite.keys import Caller
 
@@ -43,6 +44,8 @@ class PersonView(APIView):
             raise _unknown() from None
         except OutOfReach as error:
             raise Problem(409, "archived", str(error)) from None
+        except FoldedByNewer as newer:
+            raise Problem(503, "newer_version", str(newer)) from None
         return Response({"erasure": done.erasure, "names": done.names, "events": done.events,
                          "slates": done.slates})  # fmt: skip
 

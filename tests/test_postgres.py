@@ -140,6 +140,23 @@ def test_a_process_that_was_killed_does_not_count(home: Path) -> None:
     assert not postgres.is_running(home)
 
 
+def test_after_a_kill_it_starts_as_soon_as_the_children_of_the_killed_are_gone(home: Path) -> None:
+    postgres.start(home, FAST)
+    try:
+        host = postgres.socket_folder(home)
+        session = psycopg.connect(host=host, user=postgres.USER, dbname=postgres.DATABASE)
+        with contextlib.closing(session) as busy:
+            # It does not look up while it counts, so it outlives the postmaster by a second or two.
+            busy.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 20000000)")
+            lines = (home / "pgdata" / "postmaster.pid").read_text().splitlines()
+            os.kill(int(lines[0]), signal.SIGKILL)
+            postgres.stop(home)
+            postgres.start(home, FAST)
+            assert asked(home, "SELECT 7") == 7
+    finally:
+        postgres.stop(home)
+
+
 def test_a_forked_child_does_not_stop_its_parents_server(home: Path) -> None:
     postgres.start(home, FAST)
     try:

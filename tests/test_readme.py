@@ -80,7 +80,17 @@ def test_every_command_is_named() -> None:
     assert named - commands == set()
 
 
-@pytest.mark.parametrize("task", ["setup", "demo", "test", "lint", "bench", "tracker", "clean"])
+@pytest.mark.parametrize(
+    "task", ["setup", "demo", "test", "lint", "bench", "drill", "tracker", "clean"]
+)
 def test_every_task_of_the_makefile_is_named(task: str) -> None:
     assert f"make {task}" in README
     assert re.search(rf"^{task}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_every_fault_names_the_test_that_tried_it() -> None:
+    rows = cells((ROOT / "docs" / "operating.md").read_text(), "## What can break")
+    tests = [re.findall(r"tests/\w+\.py", row[3]) for row in rows]
+    assert len(tests) == 9
+    assert all(tests)
+    assert [path for paths in tests for path in paths if not (ROOT / path).exists()] == []

@@ -15,6 +15,7 @@ from behavior.follow import Follower, Stop
 from behavior.history import Imported
 from behavior.rejected import Refused
 from behavior.runs import Run
+from recsite.api import Problem, database_problem
 from recsite.files import FileError, format_of, size_of
 from recsite.progress import bar
 
@@ -60,10 +61,15 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, file: Path, follow: bool, **options: Any) -> None:
+        self.totals = Totals(0, 0, 0)
         try:
             totals = (self._follow if follow else self._import)(file)
         except FileError as error:
             raise CommandError(str(error)) from None
+        except Exception as error:
+            if (problem := database_problem(error)) is None:
+                raise
+            raise CommandError(_stopped(problem, self.totals)) from None
         if totals.untold:
             self.stderr.write(f"... and {totals.untold} more rejected lines")
         self.stdout.write(str(totals))
@@ -96,7 +102,8 @@ class Command(BaseCommand):
     def _totals(self, run: Run) -> Totals:
         if run.rows:
             self.stdout.write(f"continues at row {run.rows + 1}")
-        return Totals(run.accepted, run.duplicates, run.rejected)
+        self.totals = Totals(run.accepted, run.duplicates, run.rejected)
+        return self.totals
 
     def _complain(self, refused: list[Refused]) -> None:
         for row in refused:
@@ -116,3 +123,12 @@ def _stopping() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _stopped(problem: Problem, totals: Totals) -> str:
+    """Whole batches are in, so that the way on is the same command."""
+    rows = totals.accepted + totals.duplicates + totals.rejected
+    return (
+        f"{problem.message} The first {rows:,} rows are in and nothing of the others; run the"
+        " same command again to go on."
+    )

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from behavior.events import subject_key
 from recommend.erase import Nobody, OutOfReach, erase
+from recommend.fold import FoldedByNewer
 
 
 class Command(BaseCommand):
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         key = subject_key(None, name) if anonymous else subject_key(name, None)
         try:
             done = erase(key, asked_by="the command erase")
-        except (Nobody, OutOfReach) as error:
+        except (Nobody, OutOfReach, FoldedByNewer) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(
             f"erased: {done.events} events and {done.slates} slates under {done.names} names"

@@ -49,12 +49,15 @@ class Command(BaseCommand):
         except fold.UnknownProjection as error:
             raise CommandError(str(error)) from None
         run = _run(**options)
-        try:
-            for one in bar("projections", of=chosen, unit=""):
+        for one in bar("projections", of=chosen, unit=""):
+            try:
                 done = run(one)
-                self.stdout.write(f"{done.name}: {done.events} events in {done.seconds:.1f} s")
-        except MonthsArchived as error:
-            raise CommandError(str(error)) from None
+            except fold.FoldedByNewer as newer:
+                self.stderr.write(str(newer))
+                continue
+            except MonthsArchived as error:
+                raise CommandError(str(error)) from None
+            self.stdout.write(f"{done.name}: {done.events} events in {done.seconds:.1f} s")
         if only in (None, "content"):
             self._embed()
 

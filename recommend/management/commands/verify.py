@@ -50,6 +50,8 @@ class Command(BaseCommand):
         """Say of each table what was found; returns the worst of it."""
         try:
             found = proof()
+        except fold.FoldedByNewer as error:
+            raise CommandError(str(error)) from None
         except coverage.MonthsArchived as error:
             for table in tables:
                 self.stdout.write(

@@ -1,0 +1,1 @@
+"""The drill: web, worker, beat and Postgres are killed at random moments, under load."""

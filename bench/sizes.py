@@ -42,7 +42,7 @@ class Size:
 FULL: Final = Size(
     history=2_000_000, warm_up=2_500, requests=2_000, saturated=8,
     import_rows=300_000, fold_events=20_000, fold_batch=2_000, commit=300, texts=1_024,
-    stream=20, rate=200, clicks=50, batches=500, singles=8_000,
+    stream=20, rate=200, clicks=50, batches=300, singles=8_000,
     short=100_000, long=1_000_000, heavy=1_000, rounds=7,
 )  # fmt: skip
 SMOKE: Final = Size(

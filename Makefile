@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The embedded Postgres serves lint and tests, whatever the shell has set for a deployment.
 THROWAWAY := env -u DATABASE_URL -u CELERY_BROKER_URL
 
-.PHONY: help setup demo test lint bench drill tracker clean
+.PHONY: help setup demo test lint bench bench-scale drill tracker clean
 
 help:
 	@echo "make setup   the environment in .venv, nothing else"
@@ -17,6 +17,7 @@ help:
 	@echo "make test    all tests, against a throw-away Postgres"
 	@echo "make lint    style, types, import contracts, and both schemas against their migrations"
 	@echo "make bench   one table of speeds and sizes"
+	@echo "make bench-scale   the same of a log of 10 million events (about half an hour)"
 	@echo "make drill   kills web, worker, beat and Postgres twenty times under load, and counts"
 	@echo "make tracker the tracker for shop pages, minified from recsite/tracker.js"
 	@echo "make clean   removes .venv and the caches; .local (the shop's data) stays"
@@ -56,6 +57,9 @@ lint: setup
 
 bench: setup
 	@$(BIN)/python -m bench
+
+bench-scale: setup
+	@$(BIN)/python -m bench --scale
 
 tracker: setup
 	@$(BIN)/python -m recsite.minify

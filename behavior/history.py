@@ -20,6 +20,7 @@ from behavior import log, months
 from behavior.dialects import translate
 from behavior.envelope import parse
 from behavior.events import Event, Rejection, by_content
+from behavior.packing import Packed, copy_text, pack
 from behavior.rejected import Refused
 from recsite.rows import Place, Row
 
@@ -75,7 +76,8 @@ def _without_collector() -> Iterator[None]:
 class _Batch:
     rows: int
     months: list[tuple[int, int]]
-    packed: log.Packed
+    packed: Packed
+    copied: str
     refused: list[Refused]
     place: Place
 
@@ -87,7 +89,8 @@ def _next(source: Iterator[tuple[int, Row]], place: Place, size: int) -> _Batch 
     behind = replace(place)
     events, refused = _parsed(rows, datetime.now(UTC))
     dated = sorted({(e.occurred_at.year, e.occurred_at.month) for e in events})
-    return _Batch(len(rows), dated, log.pack(events), refused, behind)
+    packed = pack(events)
+    return _Batch(len(rows), dated, packed, copy_text(packed), refused, behind)
 
 
 def _parsed(rows: Sequence[tuple[int, Row]], now: datetime) -> tuple[list[Event], list[Refused]]:
@@ -121,7 +124,7 @@ def _append(batch: _Batch, also: Callable[[Imported], None]) -> Imported:
     with transaction.atomic():
         months.make(batch.months)
     with transaction.atomic():
-        appended = log.append_packed(batch.packed)
+        appended = log.append_copied(batch.packed, batch.copied)
         done = Imported(
             batch.rows, appended.accepted, appended.duplicates, batch.refused, batch.place
         )

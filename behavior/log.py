@@ -1,55 +1,35 @@
 """The log: every fact, appended once, never changed; the whole event store is here.
 
-It knows the tables of facts and of interned names, and how a fact gets its id. It promises
+It knows the tables of facts, and how a fact gets its id. It promises
 that a repeated delivery is a no-op for ever, and that the shopper's own state, and who is one
 person with whom, move in the same transaction. It never interprets a fact: that is what
 projections are for.
 """
 
-import hashlib
-import re
-import secrets
-import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import orjson
-import psycopg
 from django.db import transaction
 from sqlalchemy import (
     Column,
     Computed,
     DateTime,
-    Identity,
     Index,
     Integer,
     Numeric,
     SmallInteger,
     Table,
-    Text,
     Uuid,
     text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB
 
 from behavior import people, position, user_state, wake
-from behavior.events import Event, Kind
+from behavior.events import Event
+from behavior.names import intern
+from behavior.packing import COLUMNS, Packed, copy_text, pack
 from recsite.db import METADATA, Xid8, cursor, pipelined
-
-item_key = Table(
-    "item_key",
-    METADATA,
-    Column("item", Integer, Identity(always=True), primary_key=True),
-    Column("key", Text, nullable=False, unique=True),
-)
-
-subject_key = Table(
-    "subject_key",
-    METADATA,
-    Column("subject", Integer, Identity(always=True), primary_key=True),
-    Column("key", Text, nullable=False, unique=True),
-)
 
 event = Table(
     "event",
@@ -91,23 +71,6 @@ class Appended:
     duplicates: int
     position: str
 
-
-# Without the anti-join every attempt would burn a number of the 31-bit sequence. The order
-# keeps two writers that meet new names in opposite order from dead-locking.
-INTERN: Final = """
-INSERT INTO {table} (key)
-SELECT DISTINCT name FROM unnest(%s::text[]) AS given(name)
-WHERE NOT EXISTS (SELECT FROM {table} known WHERE known.key = name)
-ORDER BY name
-ON CONFLICT (key) DO NOTHING
-"""
-
-COLUMNS: Final = (
-    ("occurred_at", "timestamptz"), ("line", "int"), ("key", "text"), ("kind", "smallint"),
-    ("subject", "text"), ("item", "text"), ("quantity", "int"), ("price", "numeric"),
-    ("slate", "uuid"), ("detail", "text"), ("delivery", "uuid"),
-)  # fmt: skip
-"""A row on its way into the log: names still the shop's own."""
 
 UNNESTED: Final = "unnest({arrays}) AS raw({names})".format(
     arrays=", ".join(f"%s::{kind}[]" for _, kind in COLUMNS),
@@ -165,55 +128,12 @@ def append(events: Sequence[Event]) -> Appended:
     if not packed.rows:
         return Appended(0, 0, position.end())
     if len(packed.rows) >= BULK:
-        return append_packed(packed)
+        return append_copied(packed, copy_text(packed))
     return _append(packed, APPEND_ARRAYS, [list(c) for c in zip(*packed.rows, strict=True)])
 
 
-class Packed(NamedTuple):
-    """Events ready to be appended: their rows, the names they use, the people they are about."""
-
-    sent: int
-    rows: list[tuple[Any, ...]]
-    subjects: set[str]
-    items: set[str]
-    links: set[tuple[str, str]]
-    """Facts about people: (name, target); a target of "" can change whatever the links say."""
-
-
-def pack(events: Iterable[Event]) -> Packed:
-    """Make a batch ready without the database, so that another thread can. Of two deliveries
-    of a key the first counts."""
-    packed = Packed(0, [], set(), set(), set())
-    delivered: set[uuid.UUID] = set()
-    sent = 0
-    for event in events:
-        sent += 1
-        digest = _digest(event.key) if event.key is not None and event.keyed else None
-        if digest is not None and digest in delivered:
-            continue
-        if digest is not None:
-            delivered.add(digest)
-        packed.rows.extend(_rows(event, digest))
-        if event.subject is not None:
-            packed.subjects.add(event.subject)
-        packed.items.update(line.item for line in event.lines if line.item is not None)
-        if event.kind in PEOPLE and event.subject is not None:
-            packed.links.add((event.subject, _target(event)))
-    packed.subjects.update(target for _, target in packed.links if target)
-    return packed._replace(sent=sent)
-
-
-PEOPLE: Final = frozenset({Kind.IDENTIFY, Kind.SUBJECT_QUARANTINED})
-
-
-def _target(event: Event) -> str:
-    detail = event.detail or {}
-    return "" if detail.get("undo") else str(detail.get("person", ""))
-
-
-def append_packed(packed: Packed) -> Appended:
-    """Append what was packed, as `append` does, through COPY."""
-    copied = "".join(map(_copied, packed.rows))
+def append_copied(packed: Packed, copied: str) -> Appended:
+    """Append what was packed, as `append` does, through COPY; `copied` is packing.copy_text."""
     with cursor() as hot:
         hot.execute(CREATE_STAGE)
         hot.execute("TRUNCATE incoming_event")
@@ -230,8 +150,8 @@ def _append(packed: Packed, statement: str, rows: list[list[Any]] | None) -> App
     with pipelined() as hot:
         if packed.subjects and not moving:
             people.share(hot, packed.subjects)
-        _intern(hot, "subject_key", packed.subjects)
-        _intern(hot, "item_key", packed.items)
+        intern(hot, "subject_key", packed.subjects)
+        intern(hot, "item_key", packed.items)
         hot.execute(statement, rows, prepare=rows is not None)
         (accepted, written, xid) = hot.fetchone() or (0, 0, "")
     if moving:
@@ -252,54 +172,3 @@ def _lock_people(packed: Packed) -> set[str]:
     moving = {name for name, _ in packed.links}
     people.hold(moving | {target for _, target in packed.links if target}, packed.subjects)
     return moving
-
-
-def intern_items(keys: Iterable[str]) -> dict[str, int]:
-    """Give each new item id its integer, once and for ever; all of them come back."""
-    names = list(keys)
-    with cursor() as hot:
-        _intern(hot, "item_key", names)
-        hot.execute("SELECT key, item FROM item_key WHERE key = ANY(%s)", [names], prepare=True)
-        return dict(hot.fetchall())
-
-
-def _intern(hot: psycopg.Cursor[tuple[Any, ...]], table: str, keys: Collection[str]) -> None:
-    if keys:
-        hot.execute(INTERN.format(table=table), [list(keys)], prepare=True)
-
-
-def _digest(key: str) -> uuid.UUID:
-    return uuid.UUID(bytes=hashlib.blake2b(key.encode(), digest_size=16).digest())
-
-
-def _rows(event: Event, delivery: uuid.UUID | None) -> Iterator[tuple[Any, ...]]:
-    """The event's lines in the order of COLUMNS; a fact without a key gets a random one."""
-    key = secrets.token_hex(16) if event.key is None else event.key
-    detail = orjson.dumps(event.detail).decode() if event.detail else None
-    for number, line in enumerate(event.lines):
-        said = detail if line.place is None else _with_place(event, line.place)
-        yield (event.occurred_at, number, key, event.kind.value, event.subject, line.item,
-               line.quantity, line.price, event.slate, said, delivery)  # fmt: skip
-
-
-def _with_place(event: Event, place: int) -> str:
-    return orjson.dumps({**(event.detail or {}), "index": place}).decode()
-
-
-TAB: Final = "\t"
-
-# What COPY's text format reads as something else.
-ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-NULL: Final = "\\N"
-AWKWARD: Final = re.compile(r"[\\\t\n\r]")
-
-
-def _copied(row: tuple[Any, ...]) -> str:
-    """A row in COPY's text format; formatting it here takes a fifth of psycopg's time."""
-    when, _, key, _, subject, item, _, _, _, detail, _ = row
-    cells = row[1:]
-    # Hardly any row has a character to escape: one look at its texts is cheaper than each cell's.
-    if AWKWARD.search(f"{key}{subject}{item}{detail}"):
-        cells = tuple(c.translate(ESCAPED) if isinstance(c, str) else c for c in cells)
-    written = TAB.join([NULL if cell is None else str(cell) for cell in cells])
-    return f"{when.isoformat()}\t{written}\n"

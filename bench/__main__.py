@@ -1,8 +1,9 @@
 """`make bench`: every promise of speed and size, measured in one run, in one table.
 
 It knows the order: reading first, on a shop at rest; then a worker under a stream of events;
-then folds by hand; then what needs tables of its own. It promises at most about six minutes
-once the shop is there, that it leaves the shop as it was, and that it ends what it started.
+then folds by hand; then what needs tables of its own. It promises that it leaves the shop as
+it was, and that it ends what it started. `--scale` measures the long log alone, at the length
+that is promised.
 """
 
 import argparse
@@ -16,9 +17,9 @@ from pathlib import Path
 import psycopg
 from django.db import Error as DatabaseError
 
-from bench import figures, folds, fresh, ground, http, log, memory, stack, texts
+from bench import figures, folds, fresh, ground, http, ingest, log, memory, scale, stack, texts
 from bench.figures import Figure
-from bench.sizes import FULL, SMOKE, Size
+from bench.sizes import FULL, SCALE, SMOKE, Size
 from bench.traffic import Client, Refused, Shop
 from demo import processes
 from demo.shop import MissingData
@@ -36,37 +37,41 @@ def main() -> None:
     # Ending must run every `finally`: children and the copy of the database go away there.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     home = ROOT / ".local" / ("bench-smoke" if given.smoke else "bench")
-    load = os.getloadavg()[0]
+    load, began = os.getloadavg()[0], time.monotonic()
     try:
         with ground.alone(home):
             ground.boot(home, fresh=given.fresh)
-            _run(home, SMOKE if given.smoke else FULL, load)
+            sections = _run(home, given)
     except KeyboardInterrupt:
         sys.exit("\nbench: stopped.")
     except (ground.InUse, MissingData, processes.Failed, Refused, fresh.NeverFresh) as failure:
         sys.exit(f"bench: {failure}")
     except (OSError, DatabaseError, psycopg.Error) as failure:
         sys.exit(f"bench: {type(failure).__name__}: {failure}")
+    print(f"\n{_header(load)}\n\n{figures.table(sections)}")
+    print(f"\nMade and measured in {time.monotonic() - began:.0f} seconds.")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="One table of speeds and sizes.")
     parser.add_argument("--fresh", action="store_true", help="import and fold the shop anew")
+    parser.add_argument("--scale", action="store_true", help="only the long log: 10 M events")
     parser.add_argument("--smoke", action="store_true", help="a small shop: does the bench work?")
     return parser.parse_args()
 
 
-def _run(home: Path, size: Size, load: float) -> None:
+def _run(home: Path, given: argparse.Namespace) -> Sections:
+    if given.scale:
+        return [("Scale", scale.measure(SCALE))]
+    size = SMOKE if given.smoke else FULL
     folder = ground.prepare(home, size)
     shop = Shop.read(folder)
-    began = time.monotonic()
     with ground.copied():
         sections = measure(shop, size, home)
     with ground.empty():
         ground.say("A history file into an empty log")
         sections.append(("Import", log.measure_append(shop, size, home)))
-    print(f"\n{_header(load)}\n\n{figures.table(sections)}")
-    print(f"\nMeasured in {time.monotonic() - began:.0f} seconds.")
+    return [*sections, ("Scale", scale.measure(size))]
 
 
 def measure(shop: Shop, size: Size, logs: Path) -> Sections:
@@ -83,12 +88,15 @@ def measure(shop: Shop, size: Size, logs: Path) -> Sections:
         with stack.worker(logs) as worker:
             stream = fresh.measure(connect, shop, size)
             weighed += memory.of_worker(worker)
+            ground.say("As many events as the stack can take")
+            flood = ingest.measure(connect, shop, size)
     ground.say("Folds, and rebuilds")
     folded = folds.measure(shop, size)
     ground.say("Texts")
     return [
         ("Lists", lists),
         (f"Freshness at {size.rate} events/s", stream),
+        ("Ingest over HTTP, while a worker folds", flood),
         ("Folds", folded + texts.measure(size)),
         ("Memory", weighed + log.measure_size()),
     ]

@@ -43,7 +43,7 @@ def measure(shop: Shop, size: Size) -> list[Figure]:
     hush()
     for one in PROJECTIONS:
         fold.advance(one)
-    events = _parsed(shop)
+    events = parsed(shop)
     return [*_advanced(events, size), _small(events), *_rebuilt()]
 
 
@@ -52,10 +52,10 @@ def _advanced(events: Iterator[Event], size: Size) -> list[Figure]:
     rounds = max(size.fold_events // size.fold_batch, 1)
     seconds = dict.fromkeys(["append", "count", *(one.NAME for one in PROJECTIONS)], 0.0)
     for _ in range(rounds):
-        seconds["append"] += _timed(lambda: _append(events, size.fold_batch, size.commit))
-        seconds["count"] += _timed(_count_fresh)
+        seconds["append"] += timed(lambda: append(events, size.fold_batch, size.commit))
+        seconds["count"] += timed(_count_fresh)
         for one in PROJECTIONS:
-            seconds[one.NAME] += _timed(partial(fold.advance, one))
+            seconds[one.NAME] += timed(partial(fold.advance, one))
     rate = {name: rounds * size.fold_batch / spent for name, spent in seconds.items()}
     every = rounds * size.fold_batch / sum(seconds[one.NAME] for one in PROJECTIONS)
     folds = f"folds of {size.fold_batch:,}"
@@ -71,13 +71,13 @@ def _small(events: Iterator[Event]) -> Figure:
     covisit = fold.named("covisit")[0]
     took = []
     for _ in range(SMALL_FOLDS):
-        _append(events, SMALL, 1)
-        took.append(_timed(lambda: fold.advance(covisit)))
+        append(events, SMALL, 1)
+        took.append(timed(lambda: fold.advance(covisit)))
     return Figure(f"covisit, one fold of {SMALL} events", percentile(took, 0.5) * 1e3, "ms")
 
 
 def _rebuilt() -> list[Figure]:
-    counted = _timed(lambda: _count(NOTHING))
+    counted = timed(lambda: count(NOTHING))
     figures = []
     for name, target in REBUILT.items():
         done = fold.rebuild(fold.named(name)[0])
@@ -87,7 +87,7 @@ def _rebuilt() -> list[Figure]:
     return figures
 
 
-def _parsed(shop: Shop) -> Iterator[Event]:
+def parsed(shop: Shop) -> Iterator[Event]:
     """Events from now on, in order of time: what a shop that is open sends."""
     now = datetime.now(UTC)
     for raw in happenings(shop, SEED, since=now, gap=timedelta(milliseconds=5)):
@@ -96,7 +96,8 @@ def _parsed(shop: Shop) -> Iterator[Event]:
         yield event
 
 
-def _append(events: Iterator[Event], count: int, commit: int) -> None:
+def append(events: Iterator[Event], count: int, commit: int) -> None:
+    """Put the next `count` events into the log, `commit` a transaction."""
     for _ in range(count // commit):
         with transaction.atomic():
             log.append(list(islice(events, commit)))
@@ -108,15 +109,16 @@ def _append(events: Iterator[Event], count: int, commit: int) -> None:
 def _count_fresh() -> None:
     with cursor() as hot:
         (since,) = hot.execute(STANDS).fetchone() or (NOTHING,)
-    _count(since)
+    count(since)
 
 
-def _count(since: str) -> None:
+def count(since: str) -> None:
+    """The least that can be done with what came since: by item and kind, how often."""
     with one_snapshot(), cursor() as hot:
         hot.execute(COUNT_ROWS, {"since": since}).fetchall()
 
 
-def _timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object]) -> float:
     """Seconds of wall time."""
     began = time.perf_counter()
     work()

@@ -121,7 +121,7 @@ def _await_worker(connect: Callable[[], Client], shop: Shop) -> None:
     with connect() as client:
         (event,) = islice(_events(shop, SEED), 1)
         first = _send(client, event)
-    _look_until_seen(Watch(), first.xid)
+    look_until_seen(Watch(), first.xid)
 
 
 def _watch(watch: Watch, streams: Sequence["Future[list[Sent]]"]) -> list[Sent]:
@@ -130,11 +130,12 @@ def _watch(watch: Watch, streams: Sequence["Future[list[Sent]]"]) -> list[Sent]:
         time.sleep(LOOK_EVERY)
     sent = [each for stream in streams for each in stream.result()]
     for each in sent:
-        _look_until_seen(watch, each.xid)
+        look_until_seen(watch, each.xid)
     return sent
 
 
-def _look_until_seen(watch: Watch, xid: int) -> None:
+def look_until_seen(watch: Watch, xid: int) -> None:
+    """Return when every projection has this transaction. Raises NeverFresh after a minute."""
     end = time.monotonic() + PATIENCE
     watch.look()
     while not watch.have_seen(xid):

@@ -1,7 +1,7 @@
 """The log: how fast a history file goes in, and what an event weighs there.
 
 The append is measured on empty tables, as a shop's first import is, and divided by the least
-that it could cost: the same rows, finished, into one table of the same shape by COPY.
+that it could cost: the same rows, finished, into the same table by COPY.
 """
 
 import time
@@ -20,13 +20,15 @@ from recsite.files import read_rows
 
 COLUMNS: Final = "id, kind, subject, item, quantity, price, slate, detail"
 OUT: Final = f"COPY (SELECT {COLUMNS} FROM event) TO STDOUT"
-INTO: Final = f"COPY raw_event ({COLUMNS}) FROM STDIN"
+INTO: Final = f"COPY event ({COLUMNS}) FROM STDIN"
 
-# Not in the transaction of the COPY: Postgres would then write no WAL for it.
-CREATE_RAW: Final = """
-CREATE TABLE raw_event (LIKE event INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES)
-"""
-DROP_RAW: Final = "DROP TABLE IF EXISTS raw_event"
+# A replica's role skips the triggers that refuse it. Not in the transaction of the COPY:
+# Postgres would then write no WAL for it.
+EMPTY: Final = (
+    "SET session_replication_role = replica",
+    "TRUNCATE event",
+    "SET session_replication_role = origin",
+)
 
 LOG_BYTES: Final = """
 SELECT sum(pg_total_relation_size(relid)) / greatest((SELECT count(*) FROM event), 1)
@@ -47,31 +49,36 @@ def measure_append(shop: Shop, size: Size, folder: Path) -> list[Figure]:
     imported = rows / (time.perf_counter() - began)
     raw = _copied()
     return [
-        Figure("import_events, Parquet", imported, "rows/s", at_least(30_000),
+        Figure("import_events, Parquet", imported, "rows/s", at_least(50_000),
                imported / raw, "raw COPY"),
-        Figure("raw COPY of the same rows", raw, "rows/s"),
+        Figure("import_events ÷ raw COPY", imported / raw, "times", at_least(0.4)),
+        Figure("raw COPY of the same rows into the same table", raw, "rows/s"),
     ]  # fmt: skip
 
 
 def measure_size() -> list[Figure]:
     """What the shop's log weighs, indexes and all."""
     return [
-        Figure("an event in the log, with its indexes", _number(LOG_BYTES), "bytes"),
+        Figure("an event in the log, with its indexes", weigh(), "bytes"),
         Figure("an event, with everything that follows from it", _number(DATABASE_BYTES), "bytes"),
     ]
 
 
+def weigh() -> float:
+    """Bytes an event of the log, with its indexes."""
+    return _number(LOG_BYTES)
+
+
 def _copied() -> float:
-    """Rows a second of COPY alone: the log's own rows into a table like it."""
+    """Rows a second of COPY alone: the log's own rows into the log itself, emptied before, with
+    its months, its indexes and its default for xid."""
     with cursor() as hot:
         with hot.copy(OUT) as out:
             finished = b"".join(out)
-        hot.execute(DROP_RAW)
-        hot.execute(CREATE_RAW)
-        seconds = _copy(finished)
-        rows = _number("SELECT count(*) FROM raw_event")
-        hot.execute(DROP_RAW)
-    return rows / seconds
+        for statement in EMPTY:
+            hot.execute(statement)
+    seconds = _copy(finished)
+    return _number("SELECT count(*) FROM event") / seconds
 
 
 def _copy(finished: bytes) -> float:

@@ -8,8 +8,11 @@ machine loses.
 from pathlib import Path
 from typing import Final
 
+from django.conf import settings
+
 from bench.figures import Figure, at_most
 from demo.processes import Child
+from recsite.db import cursor
 
 MEGABYTE: Final = 1024
 """In the kernel's kB."""
@@ -38,6 +41,18 @@ def of_worker(child: Child) -> list[Figure]:
         Figure("the worker's heaviest process, resident", max(map(resident, pids)), "MB"),
         Figure(f"the worker's {len(pids)} processes, their share", sum(map(share, pids)), "MB"),
     ]
+
+
+def of_server() -> list[Figure]:
+    """All processes of Postgres together, the buffers that they share counted once; none where
+    the server is not this machine's own."""
+    if not IS_KNOWN or not settings.EMBEDDED:
+        return []
+    with cursor() as hot:
+        (backend,) = hot.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+    server = int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
+    pids = [server, *children(server)]
+    return [Figure("Postgres, all its processes", sum(map(share, pids)), "MB")]
 
 
 def children(pid: int) -> list[int]:

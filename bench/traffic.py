@@ -86,9 +86,13 @@ class Client:
 
     def post(self, path: str, body: object) -> bytes:
         """The body of a 202. Raises Refused for any other answer."""
+        return self.call(self.posting(path, body))
+
+    def posting(self, path: str, body: object) -> bytes:
+        """The request as bytes, to be made before the clock starts."""
         sent = orjson.dumps(body)
         head = b"POST %b HTTP/1.1\r\n%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        return self.call(head % (path.encode(), self._head, len(sent)) + sent)
+        return head % (path.encode(), self._head, len(sent)) + sent
 
     def getting(self, path: str) -> bytes:
         """The request as bytes, to be made before the clock starts."""

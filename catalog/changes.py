@@ -17,6 +17,7 @@ from django.forms.models import model_to_dict
 
 from behavior import log
 from behavior.events import Event, Kind, Line, Rejection
+from behavior.names import intern_items
 from catalog import countings, shelf, tree
 from catalog.feed import ItemContent, amend
 from catalog.models import Rule, Scenario, SignalWeights
@@ -159,7 +160,7 @@ def _upsert(contents: Mapping[str, ItemContent]) -> list[tuple[str, datetime, bo
     """Write the rows that differ: of each its item_id, the time, and whether it is new."""
     if not contents:
         return []
-    ids = log.intern_items(contents)
+    ids = intern_items(contents)
     categories = tree.grow(content.category for content in contents.values())
     rows = [_row(content, ids, categories) for content in contents.values()]
     with cursor() as hot:

@@ -8,6 +8,7 @@ from behavior import (
     attribution,
     coverage,
     log,
+    names,
     people,
     rejected,
     runs,
@@ -20,7 +21,7 @@ from recommend import erase, fold, projections
 from recsite.db import METADATA, Xid8, connection
 
 TABLES = (
-    attribution, coverage, log, people, rejected, runs, slates, suspects, user_state, wake, erase,
+    attribution, coverage, log, names, people, rejected, runs, slates, suspects, user_state, wake, erase,
     fold, projections,
 )  # fmt: skip
 """Importing these fills METADATA."""

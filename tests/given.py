@@ -16,6 +16,7 @@ from django.db import transaction
 
 from behavior import log, slates
 from behavior.events import Event, Kind, Line
+from behavior.names import intern_items
 from catalog import changes
 from catalog.feed import ItemContent, parse
 from catalog.models import Rule, Scenario
@@ -126,7 +127,7 @@ def encode() -> None:
 def serve(*items: str, scenario: str = "home", user: str | None = None) -> uuid.UUID:
     """Record a slate that showed these items, the best first; its recommendation_id."""
     with transaction.atomic():
-        ids = log.intern_items(items)
+        ids = intern_items(items)
         served = slates.Served(scenario, user, [ids[i] for i in items], 0, "0", {})
         return slates.record(served)
 

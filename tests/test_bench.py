@@ -1,7 +1,9 @@
 """The bench: its arithmetic, and that every measurement runs; never how fast anything is."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -14,15 +16,28 @@ import pyarrow.parquet as pq
 import pytest
 from django.db import connection
 
+from behavior import history
 from bench import __main__ as bench
-from bench import fresh, ground, log, stack
+from bench import fresh, ground, loading, log, scale, stack
 from bench.figures import Figure, at_least, at_most, number, percentile, table
 from bench.fresh import Sent, Snapshot, Watch
+from bench.invented import SPAN, Invention, tables
 from bench.sizes import SMOKE
 from bench.traffic import Client, Refused, Shop, happenings
+from recsite.files import read_rows
 from tests.given import advance, ask, given, item, minute, view
 
 LINES = 600
+
+# Names instead of numbers, times instead of ids: what two roads into the log must agree on.
+LOG = """
+SELECT occurred_at, kind, subject, item_id, quantity, price, detail FROM event_log
+ORDER BY occurred_at, subject, item_id, kind
+"""
+STATE = """
+SELECT s.key, i.key, kinds, uuid_extract_timestamp(last), bought FROM user_item
+JOIN subject_key AS s ON s.subject = person JOIN item_key AS i USING (item) ORDER BY 1, 2
+"""
 
 
 @pytest.fixture
@@ -132,7 +147,7 @@ class TestFreshness:
         monkeypatch.setattr(fresh, "PATIENCE", 0.1)
 
         with pytest.raises(fresh.NeverFresh, match="no worker folded transaction 7 in"):
-            fresh._look_until_seen(Watch(), 7)
+            fresh.look_until_seen(Watch(), 7)
 
 
 class TestGround:
@@ -158,7 +173,14 @@ def test_every_measurement_of_a_shop_runs(stocked: Shop, tmp_path: Path) -> None
     sections = dict(bench.measure(stocked, SMOKE, tmp_path))
 
     assert {title: len(figures) > 0 for title, figures in sections.items()} == dict.fromkeys(
-        ["Lists", "Freshness at 50 events/s", "Folds", "Memory"], True
+        [
+            "Lists",
+            "Freshness at 50 events/s",
+            "Ingest over HTTP, while a worker folds",
+            "Folds",
+            "Memory",
+        ],
+        True,
     )
     every = {figure.name: figure.value for figures in sections.values() for figure in figures}
     assert [name for name, value in every.items() if value <= 0] == []
@@ -170,8 +192,60 @@ def test_an_import_is_measured_on_empty_tables(committed: None, shop: Shop, tmp_
         figures = log.measure_append(shop, SMOKE, tmp_path)
         assert ask("SELECT count(*) FROM event") == [(LINES,)]
 
-    assert [(figure.unit, figure.value > 0) for figure in figures] == [("rows/s", True)] * 2
+    assert [(figure.unit, figure.value > 0) for figure in figures] == [
+        ("rows/s", True), ("times", True), ("rows/s", True)
+    ]  # fmt: skip
     assert ask("SELECT count(*) FROM event") == [(0,)]
+
+
+def test_the_scale_of_two_short_logs_runs(committed: None) -> None:
+    figures = {figure.name: figure for figure in scale.measure(SMOKE)}
+
+    assert [name for name, figure in figures.items() if figure.value <= 0] == []
+    assert figures["behind 3,000 ÷ behind 1,000"].unit == "times"
+    assert figures["a person with 100 events erased"].target is None
+
+
+class TestInvention:
+    """A history out of a seed, and its two roads into the log."""
+
+    WANTED = Invention(2_000, 5, minute(0), heavy=2, heavy_events=150)
+
+    def test_the_same_seed_is_the_same_history(self) -> None:
+        def made(wanted: Invention) -> pa.Table:
+            return pa.concat_tables(tables(wanted))
+
+        assert made(self.WANTED).equals(made(self.WANTED))
+        assert not made(self.WANTED).equals(made(replace(self.WANTED, seed=6)))
+
+    def test_a_history_is_in_order_within_two_years_and_all_of_the_names_given(self) -> None:
+        rows = pa.concat_tables(tables(self.WANTED)).to_pylist()
+        times = [row["occurred_at"] for row in rows]
+
+        assert len(rows) == 2_000
+        assert times == sorted(times)
+        assert minute(0) - SPAN <= times[0] < times[-1] <= minute(0)
+        assert {row["user_id"] for row in rows} <= set(self.WANTED.users())
+        assert {row["item_id"] for row in rows} <= set(self.WANTED.items())
+        assert Counter(row["user_id"] for row in rows)["h1"] == 150
+        assert {row["event"] for row in rows if row["order_id"]} == {"purchase"}
+
+    def test_the_short_road_gives_what_an_import_gives(
+        self, committed: None, tmp_path: Path
+    ) -> None:
+        pq.write_table(pa.concat_tables(tables(self.WANTED)), tmp_path / "events.parquet")
+        with ground.empty():
+            ground.hush()
+            loading.load(self.WANTED)
+            loaded = ask(LOG), ask(STATE)
+        with ground.empty():
+            ground.hush()
+            for _ in history.import_rows(read_rows(tmp_path / "events.parquet")):
+                pass
+            imported = ask(LOG), ask(STATE)
+
+        assert loaded == imported
+        assert len(loaded[0]) == 2_000
 
 
 class TestClient:

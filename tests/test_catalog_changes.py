@@ -12,8 +12,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
-from behavior import log
 from behavior.events import Kind, Rejection
+from behavior.names import intern_items
 from catalog import changes, shelf, tree
 from catalog.changes import Changed, Removed
 from catalog.feed import ItemContent
@@ -121,7 +121,7 @@ def test_nothing_to_put_is_nothing() -> None:
 
 @pytest.mark.django_db
 def test_an_item_known_to_the_log_keeps_its_number() -> None:
-    number = log.intern_items(["mug"])["mug"]
+    number = intern_items(["mug"])["mug"]
     changes.put([MUG])
     assert Item.objects.get().pk == number
 
@@ -257,7 +257,7 @@ def test_two_writers_that_make_the_same_category_get_the_same_one() -> None:
 def test_two_writers_that_put_the_same_new_item_both_succeed(known: bool) -> None:
     item_id = "race"
     if known:
-        log.intern_items([item_id])
+        intern_items([item_id])
     with transaction.atomic():
         assert changes.put([ItemContent(item_id, title="ours")]) == Changed(1, 0, 1)
         thread, theirs = elsewhere(lambda: changes.put([ItemContent(item_id, title="theirs")]))

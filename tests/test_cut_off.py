@@ -15,7 +15,7 @@ from typing import Any, Final
 import psycopg
 import pytest
 
-from behavior.log import _digest
+from behavior.packing import digest_of
 from tests import servers
 from tests.given import Row, advance, ask, differing, names
 from tests.servers import ROOT, Shop, environment, eventually
@@ -69,7 +69,7 @@ def test_a_call_of_many_events(stranger: psycopg.Connection[Any], tmp_path: Path
             answers.append(shop.call("POST", "/v1/events", events, key=shop.public))
 
         posting = threading.Thread(target=post)
-        with held(stranger, "INSERT INTO delivery VALUES (%s)", _digest("50")):
+        with held(stranger, "INSERT INTO delivery VALUES (%s)", digest_of("50")):
             posting.start()
             cut_off(stranger)
             posting.join(servers.PATIENCE)

@@ -17,6 +17,7 @@ from django.test import Client
 from behavior import log, months, position
 from behavior.events import Event, Kind, Line, by_content
 from behavior.history import import_rows
+from behavior.names import intern_items
 from recsite import keys
 from recsite.db import cursor
 from recsite.models import ApiKey
@@ -208,10 +209,10 @@ def test_what_came_over_http_is_known_when_a_file_brings_it_again(client: Client
 
 def test_a_name_is_interned_once_and_for_ever() -> None:
     with transaction.atomic():
-        first = log.intern_items(["mug", "cup", "mug"])
+        first = intern_items(["mug", "cup", "mug"])
     given(view("ann", "mug"), view("ann", "jug"), view("ann", "cup"))
     with transaction.atomic():
-        then = log.intern_items(["jug", "cup", "mug"])
+        then = intern_items(["jug", "cup", "mug"])
     assert sorted(then) == ["cup", "jug", "mug"]
     assert {key: then[key] for key in first} == first
     assert len(set(then.values())) == 3

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from behavior import attribution, log, position, slates, user_state
 from behavior.counted import SIGNED
 from behavior.events import by_signal
+from behavior.names import INTERN
 from catalog.countings import SHIPPED
 from recommend import candidates, fold, pipeline, reasons
 from recommend.projections import content, covisit, popularity
@@ -212,8 +213,8 @@ def test_no_list_reads_the_log(shop: None) -> None:
         (pipeline.RESOLVE, {"item_key_key_key"}),
         (candidates.PINNED, {"catalog_item_pkey", "item_passage_pkey"}),
         (slates.RECORD, {"subject_key_key_key"}),
-        (log.INTERN.format(table="item_key"), {"item_key_key_key"}),
-        (log.INTERN.format(table="subject_key"), {"subject_key_key_key"}),
+        (INTERN.format(table="item_key"), {"item_key_key_key"}),
+        (INTERN.format(table="subject_key"), {"subject_key_key_key"}),
         (log.APPEND_ARRAYS, {"item_key_key_key", "subject_key_key_key"}),
     ],
     ids=["reasons", "resolve", "pins", "slate", "item names", "subject names", "append"],

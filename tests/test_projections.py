@@ -19,8 +19,8 @@ from django.db import transaction
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from behavior import log
 from behavior.events import BY_NAME, WITHOUT_ITEM, Event, Kind
+from behavior.names import intern_items
 from behavior.user_state import RECENT
 from catalog import changes
 from catalog.countings import SHIPPED, wanted
@@ -228,7 +228,7 @@ def deliver(steps: Sequence[Step], name: str | None = None) -> None:
 
 def _serve() -> None:
     with transaction.atomic(), cursor() as hot:
-        known = log.intern_items(ITEMS)
+        known = intern_items(ITEMS)
         for slate, showed in SLATES.items():
             hot.execute(
                 "INSERT INTO slate (id, scenario, items, shortfall, position, detail)"

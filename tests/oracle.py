@@ -18,8 +18,8 @@ from behavior import user_state
 from behavior.events import Event, Kind
 from catalog.countings import SHIPPED, Counting
 from catalog.feed import ItemContent
-from recommend.projections import covisit, popularity
 from recommend.projections import pairs as pairing
+from recommend.projections import popularity, ranking
 from tests.given import START
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -208,7 +208,7 @@ def neighbours(
             if weight > 0:
                 found[at, channel].append((to, weight))
     return {
-        key: sorted(all_, key=lambda n: (-n[1], rank[n[0]]))[: covisit.NEIGHBOURS]
+        key: sorted(all_, key=lambda n: (-n[1], rank[n[0]]))[: ranking.NEIGHBOURS]
         for key, all_ in found.items()
     }
 

@@ -9,8 +9,8 @@ import pytest
 from behavior.events import Event, Kind
 from behavior.user_state import RECENT
 from catalog.countings import SHIPPED
-from recommend.projections.covisit import NEIGHBOURS
 from recommend.projections.pairs import UNIT, WINDOW
+from recommend.projections.ranking import NEIGHBOURS
 from tests.given import (
     advance,
     all_neighbours,
@@ -301,6 +301,15 @@ def test_one_that_was_outside_the_fifty_comes_in_where_one_inside_shrinks() -> N
     assert last in found
     assert "i00" not in found
     assert len(found) == NEIGHBOURS
+
+
+def test_a_row_of_which_nothing_is_left_is_gone() -> None:
+    after(view("ann", "a"), cart("ann", "b", at=1))
+    assert neighbours("a", "viewed")
+    after(did(Kind.REMOVE_FROM_CART, "ann", "b", at=2))
+    assert all_neighbours() == {}
+    after(view("ann", "c", at=3))
+    assert list(neighbours("a", "viewed")) == ["c"]
 
 
 def test_a_fold_of_nothing_writes_nothing() -> None:

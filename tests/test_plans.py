@@ -19,7 +19,7 @@ from behavior.events import by_signal
 from behavior.names import INTERN
 from catalog.countings import SHIPPED
 from recommend import candidates, fold, pipeline, reasons
-from recommend.projections import content, covisit, popularity
+from recommend.projections import content, covisit, popularity, ranking
 from recsite.db import connection, cursor
 from tests.conftest import wipe
 from tests.given import advance, ask, given, view
@@ -157,7 +157,7 @@ def folded(statement: str) -> Node:
             hot.execute("SET LOCAL plan_cache_mode = auto")
             (since,) = ask("SELECT snapshot FROM projection WHERE name = 'covisit'")[0]
         with connection() as inside:
-            inside.execute(text(covisit.CREATE_CHANGED))
+            inside.execute(text(ranking.CREATE_CHANGED))
             touched = text(popularity.TOUCHED.format(signed=SIGNED))
             items = list(inside.scalars(touched, TOLD | {"since": since}))
             explain = text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")

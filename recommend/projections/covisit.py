@@ -13,33 +13,20 @@ serving, because n_j changes with every event of j and would touch every row tha
 
 from typing import Any, Final
 
-from sqlalchemy import (
-    ARRAY,
-    DDL,
-    BigInteger,
-    Column,
-    Connection,
-    Index,
-    Integer,
-    SmallInteger,
-    Table,
-    event,
-    text,
-)
+from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, text
 
 from behavior.counted import signed
 from behavior.events import Kind, by_signal
 from behavior.position import NOTHING
 from catalog.countings import Counting
-from recommend.projections import pairs
+from recommend.projections import pairs, ranking
 from recommend.projections.pairs import LOOKS, UNDOES, UNIT
+from recommend.projections.ranking import NEIGHBOURS, neighbours
 from recommend.sources import BOUGHT, LED, VIEWED
 from recsite.db import METADATA
 
 NAME: Final = "covisit"
 VERSION: Final = 2
-
-NEIGHBOURS: Final = 50
 
 SEED_POWER: Final = 0.5
 POPULAR_POWER: Final = 0.1
@@ -69,26 +56,6 @@ item_count = Table(
     Column("bought", BigInteger, nullable=False),
 )
 """n_i: weighted engagements, and purchases, in units of 2^-16."""
-
-neighbours = Table(
-    "neighbours",
-    METADATA,
-    Column("item", Integer, primary_key=True, autoincrement=False),
-    Column("channel", SmallInteger, primary_key=True, autoincrement=False),
-    Column("items", ARRAY(Integer), nullable=False),
-    Column("weights", ARRAY(BigInteger), nullable=False),
-)
-"""The 50 heaviest pairs of an item in a channel, heaviest first: what serving reads."""
-
-# As the migration has it, for the tables of a rebuild: whole arrays are read, twenty at a
-# request, and must be neither compressed nor out of line.
-event.listen(
-    neighbours,
-    "after_create",
-    DDL(  # type: ignore[no-untyped-call]
-        "ALTER TABLE neighbours ALTER items SET STORAGE PLAIN, ALTER weights SET STORAGE PLAIN"
-    ),
-)
 
 TABLES: Final = (covisit, item_count, neighbours)
 
@@ -143,10 +110,11 @@ FROM counted, LATERAL (VALUES
 WHERE weight <> was
 """
 
-CREATE_CHANGED: Final = """
-CREATE TEMP TABLE IF NOT EXISTS changed_pair (
-    item int, neighbour int, channel smallint, weight bigint, shrunk boolean
-) ON COMMIT DELETE ROWS
+DROP_EMPTY: Final = """
+DELETE FROM covisit USING (SELECT DISTINCT least(item, neighbour) AS lo, greatest(item, neighbour) AS hi
+                           FROM changed_pair WHERE weight = 0) AS gone
+WHERE covisit.lo = gone.lo AND covisit.hi = gone.hi
+  AND (viewed_up, viewed_down, bought, led_up, led_down) = (0, 0, 0, 0, 0)
 """
 
 # n_i and n_j: sums over events, so late ones and shuffles need no care.
@@ -165,95 +133,14 @@ RETURNING item, seen, bought
 """
 DROP_UNCOUNTED: Final = "DELETE FROM item_count WHERE item = ANY (:items)"
 
-_TOP: Final = f"""
-INSERT INTO neighbours (item, channel, items, weights)
-SELECT item, channel, array_agg(neighbour ORDER BY weight DESC, neighbour),
-       array_agg(weight ORDER BY weight DESC, neighbour)
-FROM (SELECT *, row_number() OVER (PARTITION BY item, channel ORDER BY weight DESC, neighbour) AS place
-      FROM {{pool}} AS pool) AS ranked
-WHERE place <= {NEIGHBOURS}
-GROUP BY item, channel
-ON CONFLICT (item, channel) DO UPDATE SET items = excluded.items, weights = excluded.weights
-"""
-
-_EVERY_PAIR: Final = f"""
-SELECT pair.* FROM {{covisit}}, LATERAL (VALUES
-    (lo, hi, {VIEWED}::smallint, viewed_up), (hi, lo, {VIEWED}::smallint, viewed_down),
-    (lo, hi, {BOUGHT}::smallint, bought), (hi, lo, {BOUGHT}::smallint, bought),
-    (lo, hi, {LED}::smallint, led_up), (hi, lo, {LED}::smallint, led_down)
-) AS pair(item, neighbour, channel, weight)
-WHERE weight > 0
-"""
-
-RANK_ALL: Final = _TOP.format(pool=f"({_EVERY_PAIR.format(covisit='covisit')})")
-
-# An item's row sinks where a pair that is in it shrank: then one from outside may come in, and
-# the row is ranked afresh. A pair that shrinks outside the fifty changes nothing.
-_SUNK: Final = """
-SELECT DISTINCT item, channel FROM changed_pair JOIN neighbours AS known USING (item, channel)
-WHERE shrunk AND neighbour = ANY (known.items)
-"""
-
-# Everywhere else the new fifty heaviest are among the old fifty and the pairs that grew, and
-# only those that reach the old fiftieth matter. That is a look-up each: joined, the planner
-# would read every row of neighbours.
-_GROWN_AND_KEPT: Final = """(
-    SELECT item, neighbour, channel, weight FROM grown UNION ALL
-    SELECT item, neighbour, channel, weight FROM kept)"""
-RANK_GROWN: Final = f"""
-WITH sunk AS MATERIALIZED ({_SUNK}), touched AS MATERIALIZED (
-    SELECT item, channel, (SELECT weights[{NEIGHBOURS}] FROM neighbours AS known
-                           WHERE known.item = pair.item AND known.channel = pair.channel) AS fiftieth
-    FROM (SELECT DISTINCT item, channel FROM changed_pair WHERE NOT shrunk) AS pair
-    WHERE (item, channel) NOT IN (SELECT item, channel FROM sunk)
-), grown AS MATERIALIZED (
-    SELECT item, channel, neighbour, weight FROM changed_pair JOIN touched USING (item, channel)
-    WHERE NOT shrunk AND weight >= coalesce(fiftieth, 0)
-), kept AS (
-    SELECT known.item, known.channel, kept.neighbour, kept.weight
-    FROM (SELECT DISTINCT item, channel FROM grown) AS touched
-    JOIN neighbours AS known USING (item, channel),
-         unnest(known.items, known.weights) AS kept(neighbour, weight)
-    WHERE NOT EXISTS (SELECT FROM grown WHERE grown.item = known.item
-                      AND grown.channel = known.channel AND grown.neighbour = kept.neighbour)
-)
-{_TOP.format(pool=_GROWN_AND_KEPT)}
-"""
-
-DROP_EMPTY: Final = """
-DELETE FROM covisit USING (SELECT DISTINCT least(item, neighbour) AS lo, greatest(item, neighbour) AS hi
-                           FROM changed_pair WHERE weight = 0) AS gone
-WHERE covisit.lo = gone.lo AND covisit.hi = gone.hi
-  AND (viewed_up, viewed_down, bought, led_up, led_down) = (0, 0, 0, 0, 0)
-"""
-CREATE_SUNK: Final = """
-CREATE TEMP TABLE IF NOT EXISTS sunk (item int, channel smallint) ON COMMIT DELETE ROWS
-"""
-NOTE_SUNK: Final = f"INSERT INTO sunk {_SUNK}"
-DROP_SUNK: Final = """
-DELETE FROM neighbours USING sunk WHERE neighbours.item = sunk.item AND neighbours.channel = sunk.channel
-"""
-
-# LATERAL, for the pairs of a few items must come through the two indexes, not by reading all.
-_OF_SUNK: Final = """(SELECT DISTINCT item AS sinking FROM sunk) AS of, LATERAL (
-    SELECT * FROM covisit WHERE lo = sinking UNION ALL SELECT * FROM covisit WHERE hi = sinking) AS covisit"""
-RANK_SUNK: Final = _TOP.format(
-    pool=f"""(
-    SELECT pair.* FROM ({_EVERY_PAIR.format(covisit=_OF_SUNK)} AND pair.item = sinking) AS pair
-    JOIN sunk USING (item, channel))"""
-)
-
 
 def fold(connection: Connection, since: str, counting: Counting) -> None:
     """Count what came since the snapshot `since`, and rank what it changed."""
-    for statement in (CREATE_CHANGED, CREATE_SUNK, "TRUNCATE changed_pair, sunk"):
-        connection.execute(text(statement))
+    ranking.clear(connection)
     connection.execute(text(COUNT_FRESH), _told(counting) | {"since": since})
+    connection.execute(text(DROP_EMPTY))
     _count_items(connection, since, counting)
-    connection.execute(text(RANK_GROWN))
-    if connection.scalar(text("SELECT exists(SELECT FROM changed_pair WHERE shrunk)")):
-        for statement in (DROP_EMPTY, NOTE_SUNK, DROP_SUNK, RANK_SUNK):
-            connection.execute(text(statement))
+    ranking.rank(connection)
 
 
 def fill(connection: Connection, counting: Counting) -> None:
@@ -264,7 +151,7 @@ def fill(connection: Connection, counting: Counting) -> None:
     connection.execute(text("ALTER TABLE covisit ADD CONSTRAINT covisit_pkey PRIMARY KEY (lo, hi)"))
     connection.execute(text("CREATE INDEX covisit_hi_idx ON covisit (hi)"))
     _count_items(connection, NOTHING, counting)
-    connection.execute(text(RANK_ALL))
+    connection.execute(text(ranking.RANK_ALL))
 
 
 def _count_items(connection: Connection, since: str, counting: Counting) -> None:

@@ -126,14 +126,18 @@ WITH touched AS MATERIALIZED (
 {_TOP.format(pool=_MOVED_AND_KEPT)}
 """
 
-# LATERAL, for the pairs of a few items must come through the two indexes, not by reading all.
-_OF_SUNK: Final = """(SELECT DISTINCT item AS sinking FROM sunk) AS of, LATERAL (
-    SELECT * FROM covisit WHERE lo = sinking UNION ALL SELECT * FROM covisit WHERE hi = sinking) AS covisit"""
-RANK_SUNK: Final = _TOP.format(
-    pool=f"""(
-    SELECT pair.* FROM ({_EVERY_PAIR.format(covisit=_OF_SUNK)} AND pair.item = sinking) AS pair
-    JOIN sunk USING (item, channel))"""
-)
+# A row at a time, through the two indexes of the pairs: its best fifty need no sort of them all.
+_OF_SUNK: Final = f"""(SELECT sunk.item, channel, top.neighbour, top.weight
+FROM sunk, LATERAL (
+    SELECT neighbour, weight FROM (
+        SELECT hi, CASE channel WHEN {VIEWED} THEN viewed_up WHEN {BOUGHT} THEN bought ELSE led_up END
+        FROM covisit WHERE lo = sunk.item
+        UNION ALL
+        SELECT lo, CASE channel WHEN {VIEWED} THEN viewed_down WHEN {BOUGHT} THEN bought ELSE led_down END
+        FROM covisit WHERE hi = sunk.item
+    ) AS pair(neighbour, weight)
+    WHERE weight > 0 ORDER BY weight DESC, neighbour LIMIT {NEIGHBOURS}) AS top)"""
+RANK_SUNK: Final = _TOP.format(pool=_OF_SUNK)
 
 
 def clear(connection: Connection) -> None:

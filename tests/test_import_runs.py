@@ -261,7 +261,7 @@ def test_a_killed_import_lets_go_of_its_file(
     killed(file, tmp_path, hang_at=1)
     run(file, capsys)
     gone = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-    eventually(lambda: stranger.execute(gone).fetchone() == (0,))
+    assert eventually(lambda: stranger.execute(gone).fetchone() == (0,))
 
 
 def test_a_run_that_nobody_goes_on_with_is_dropped(

@@ -280,8 +280,9 @@ def popular(
 def _log_sum(own: Mapping[int, int], half_life: float) -> int | None:
     newest = max(own, default=0)
     total = math.fsum(
-        own[day] / popularity.UNIT * 2.0 ** max((day - newest) / half_life, popularity.LEAST)
+        own[day] / popularity.UNIT * 2.0 ** ((day - newest) / half_life)
         for day in own
+        if day > newest - popularity.REACH
     )
     if total <= 0:
         return None

@@ -9,7 +9,7 @@ from django.db import transaction
 from behavior.events import BY_NAME, Kind
 from catalog import changes
 from recommend.pipeline import Ask, compose
-from recommend.projections.popularity import HALF_LIFE, TREND_HALF_LIFE, UNIT
+from recommend.projections.popularity import HALF_LIFE, REACH, TREND_HALF_LIFE, UNIT
 from tests.given import (
     START,
     advance,
@@ -104,6 +104,17 @@ def test_an_item_of_many_days_is_the_sum_of_what_is_left_of_each() -> None:
     advance("popularity")
     left = 2.0 ** (-3 / HALF_LIFE)
     assert popular() == {"mug": both(1 + left, 1 + 0.5, day=3)}
+
+
+def test_days_further_back_than_six_half_lives_count_no_more() -> None:
+    item("mug")
+    item("jug")
+    given(view("ann", "mug"), view("ann", "mug", at=REACH * DAY))
+    given(view("ann", "jug", at=DAY), view("ann", "jug", at=REACH * DAY))
+    advance("popularity")
+    left = 2.0 ** (-(REACH - 1) / HALF_LIFE)
+    assert popular()["mug"][0] == height(1, day=REACH)
+    assert popular()["jug"][0] == height(1 + left, day=REACH)
 
 
 def test_what_was_put_back_is_not_popular() -> None:

@@ -18,12 +18,16 @@ from recommend.sources import POPULAR, TRENDING
 from recsite.db import METADATA
 
 NAME: Final = "popularity"
-VERSION: Final = 2
+VERSION: Final = 3
 
 UNIT: Final = 65_536
 HALF_LIFE: Final = 30.0
 TREND_HALF_LIFE: Final = 3.0
 """Days."""
+
+REACH: Final = 180
+"""Days before an item's newest that count: six half lives, of which the rest is 1.6%. They bound
+what a fold reads, however long the log is."""
 
 LEAST: Final = -1_000
 """The least power of two that is taken: Postgres raises where 2^x would be too small a float."""
@@ -87,14 +91,16 @@ DELETE FROM popularity_day WHERE item IN ({touched}) AND weight = 0
 _LOG_SUM: Final = """
 round({unit} * (max(day) / {half_life}::float8 + ln(nullif(greatest(
     sum(weight / {unit}::float8
-        * power(2::float8, greatest((day - newest) / {half_life}::float8, {least})) ORDER BY day),
+        * power(2::float8, (day - newest) / {half_life}::float8) ORDER BY day),
     0), 0)) / ln(2::float8)))::bigint
 """
 _SCORES: Final = f"""
-SELECT item, {_LOG_SUM.format(half_life=HALF_LIFE, unit=UNIT, least=LEAST)} AS score,
-       coalesce({_LOG_SUM.format(half_life=TREND_HALF_LIFE, unit=UNIT, least=LEAST)}, 0) AS trend
-FROM (SELECT item, day, weight, max(day) OVER (PARTITION BY item) AS newest
-      FROM popularity_day JOIN touched USING (item)) AS days
+SELECT item, {_LOG_SUM.format(half_life=HALF_LIFE, unit=UNIT)} AS score,
+       coalesce({_LOG_SUM.format(half_life=TREND_HALF_LIFE, unit=UNIT)}, 0) AS trend
+FROM touched,
+     LATERAL (SELECT max(day) AS newest FROM popularity_day WHERE item = touched.item) AS head,
+     LATERAL (SELECT day, weight FROM popularity_day
+              WHERE item = touched.item AND day > newest - {REACH}) AS days
 GROUP BY item
 """
 

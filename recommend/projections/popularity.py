@@ -72,6 +72,7 @@ EVERY_ITEM: Final = "SELECT DISTINCT item FROM popularity_day"
 
 # Each item's day gains its events' weights.
 COUNT: Final = f"""
+WITH counted AS (
 INSERT INTO popularity_day AS old (item, day, weight)
 SELECT item, hour_of(id) / 24, sum(sign * ({UNIT} * (CAST(:weights AS float8[]))[signal])::int)
 FROM ({{signed}}) AS signed
@@ -79,10 +80,13 @@ WHERE (CAST(:weights AS float8[]))[signal] <> 0
 GROUP BY 1, 2
 ORDER BY 1, 2
 ON CONFLICT (item, day) DO UPDATE SET weight = old.weight + excluded.weight
+RETURNING item, day, weight
+) SELECT item, day FROM counted WHERE weight = 0
 """
 # A day on which as much was taken back as done is no day.
 DROP_EMPTY: Final = """
-DELETE FROM popularity_day WHERE item IN ({touched}) AND weight = 0
+DELETE FROM popularity_day USING unnest(CAST(:items AS int[]), CAST(:days AS int[])) AS empty(item, day)
+WHERE popularity_day.item = empty.item AND popularity_day.day = empty.day
 """
 
 # 2^x is summed relative to the item's newest day, so it neither overflows nor vanishes; floats
@@ -132,17 +136,22 @@ def fold(connection: Connection, since: str, counting: Counting) -> None:
     rows = signed(double_click=counting.double_click, everything=False)
     told = _told(counting) | {"since": since}
     items = list(connection.scalars(text(TOUCHED.format(signed=rows)), told))
-    connection.execute(text(COUNT.format(signed=rows)), told)
-    connection.execute(text(DROP_EMPTY.format(touched=THESE)), {"items": items})
+    _count(connection, rows, told)
     connection.execute(text(PLACE.format(touched=THESE)), {"items": items})
 
 
 def fill(connection: Connection, counting: Counting) -> None:
     """The same from the whole log, into empty tables."""
     rows = signed(double_click=counting.double_click, everything=True)
-    connection.execute(text(COUNT.format(signed=rows)), _told(counting) | {"since": NOTHING})
-    connection.execute(text(DROP_EMPTY.format(touched=EVERY_ITEM)))
+    _count(connection, rows, _told(counting) | {"since": NOTHING})
     connection.execute(text(PLACE.format(touched=EVERY_ITEM)))
+
+
+def _count(connection: Connection, rows: str, told: dict[str, Any]) -> None:
+    empty = connection.execute(text(COUNT.format(signed=rows)), told).all()
+    if empty:
+        emptied = {"items": [row.item for row in empty], "days": [row.day for row in empty]}
+        connection.execute(text(DROP_EMPTY), emptied)
 
 
 def _told(counting: Counting) -> dict[str, Any]:

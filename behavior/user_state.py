@@ -63,6 +63,10 @@ _HOURS: Final = f"""
            ORDER BY hour_of(id) DESC, kind DESC)
      FILTER (WHERE kind IN ({Kind.PURCHASE.value}, {Kind.REFUND.value})))[1:{PURCHASES}]"""
 
+# Whether all that is new is newer than all that is there, as live traffic is: then it goes in
+# front, and nothing is sorted.
+_NEWER: Final = "excluded.ids[cardinality(excluded.ids)] > old.ids[1]"
+
 # The statements that bring both tables up to date from a relation `appended` of new rows.
 # The upsert takes row locks in the order of persons, so two batches cannot dead-lock. Within
 # an hour a refund comes after the purchase that it takes back.
@@ -82,11 +86,15 @@ dealing AS (
     GROUP BY person
     ORDER BY person
     ON CONFLICT (person) DO UPDATE SET (ids, items, signals) = (
+        SELECT (excluded.ids || old.ids)[1:{RECENT}], (excluded.items || old.items)[1:{RECENT}],
+               (excluded.signals || old.signals)[1:{RECENT}] WHERE {_NEWER}
+        UNION ALL
         SELECT array_agg(id ORDER BY id DESC), array_agg(item ORDER BY id DESC),
                array_agg(signal ORDER BY id DESC)
         FROM (SELECT * FROM unnest(old.ids || excluded.ids, old.items || excluded.items,
                                    old.signals || excluded.signals) AS both_of(id, item, signal)
-              ORDER BY id DESC LIMIT {RECENT}) AS newest)
+              WHERE NOT {_NEWER} ORDER BY id DESC LIMIT {RECENT}) AS newest
+        HAVING count(*) > 0)
 ), per_item AS (
     INSERT INTO user_item AS old (person, item, kinds, last, bought)
     SELECT person, item, bit_or(1 << kind), (array_agg(id ORDER BY id DESC))[1], {_HOURS}

@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from behavior import people, position, user_state, wake
 from behavior.events import Event
 from behavior.names import intern
-from behavior.packing import COLUMNS, Packed, copy_text, pack
+from behavior.packing import COLUMNS, Packed, copy_text, json_text, pack
 from recsite.db import METADATA, Xid8, cursor, pipelined
 
 event = Table(
@@ -72,29 +72,31 @@ class Appended:
     position: str
 
 
-UNNESTED: Final = "unnest({arrays}) AS raw({names})".format(
-    arrays=", ".join(f"%s::{kind}[]" for _, kind in COLUMNS),
-    names=", ".join(name for name, _ in COLUMNS),
-)
-
-STAGED: Final = "incoming_event AS raw"
+_TYPED: Final = ", ".join(f"{name} {kind}" for name, kind in COLUMNS)
 
 CREATE_STAGE: Final = (
-    "CREATE TEMP TABLE IF NOT EXISTS incoming_event ({}) ON COMMIT DELETE ROWS".format(
-        ", ".join(f"{name} {kind}" for name, kind in COLUMNS)
-    )
+    f"CREATE TEMP TABLE IF NOT EXISTS incoming_event ({_TYPED}) ON COMMIT DELETE ROWS"
 )
+
+# Rows with their names resolved. Of those sent as JSON Postgres knows no number: so that it
+# looks up each name whatever it guesses, and never reads a table of names whole.
+SENT: Final = f"""
+SELECT raw.*, (SELECT subject FROM subject_key WHERE key = raw.subject) AS who,
+       (SELECT item FROM item_key WHERE key = raw.item) AS what
+FROM json_to_recordset(%s::json) AS raw({_TYPED})"""
+STAGED: Final = """
+SELECT raw.*, subject_key.subject AS who, item_key.item AS what FROM incoming_event AS raw
+LEFT JOIN subject_key ON subject_key.key = raw.subject
+LEFT JOIN item_key ON item_key.key = raw.item"""
 
 # One statement: resolve names, append what is new, and bring the shoppers' own state up to
 # date from exactly the rows that were new. ON CONFLICT makes the repeated delivery a no-op.
 # The order keeps two deliveries of the same facts in opposite orders from dead-locking.
 APPEND: Final = f"""
 WITH incoming AS MATERIALIZED (
-    SELECT event_id(occurred_at, line, raw.key) AS id, kind,
-           s.subject, i.item, quantity, price, slate, detail::jsonb AS detail, delivery
-    FROM {{source}}
-    LEFT JOIN subject_key s ON s.key = raw.subject
-    LEFT JOIN item_key i ON i.key = raw.item
+    SELECT event_id(occurred_at, line, key) AS id, kind, who AS subject, what AS item, quantity,
+           price, slate, detail::jsonb AS detail, delivery
+    FROM ({{named}}) AS named
 ), claimed AS (
     INSERT INTO delivery (key)
     SELECT DISTINCT delivery FROM incoming WHERE delivery IS NOT NULL ORDER BY 1
@@ -110,11 +112,11 @@ WITH incoming AS MATERIALIZED (
 SELECT count(*) FILTER (WHERE substr(id::text, 21, 3) = '000'), count(*), pg_current_xact_id()::text
 FROM appended
 """
-APPEND_ARRAYS: Final = APPEND.format(source=UNNESTED)
-APPEND_STAGED: Final = APPEND.format(source=STAGED)
+APPEND_SENT: Final = APPEND.format(named=SENT)
+APPEND_STAGED: Final = APPEND.format(named=STAGED)
 
 BULK: Final = 5_000
-"""Rows from which staging through COPY beats passing arrays."""
+"""Rows from which staging through COPY beats passing JSON."""
 
 
 def append(events: Sequence[Event]) -> Appended:
@@ -129,7 +131,7 @@ def append(events: Sequence[Event]) -> Appended:
         return Appended(0, 0, position.end())
     if len(packed.rows) >= BULK:
         return append_copied(packed, copy_text(packed))
-    return _append(packed, APPEND_ARRAYS, [list(c) for c in zip(*packed.rows, strict=True)])
+    return _append(packed, APPEND_SENT, [json_text(packed)])
 
 
 def append_copied(packed: Packed, copied: str) -> Appended:
@@ -143,7 +145,7 @@ def append_copied(packed: Packed, copied: str) -> Appended:
     return _append(packed, APPEND_STAGED, None)
 
 
-def _append(packed: Packed, statement: str, rows: list[list[Any]] | None) -> Appended:
+def _append(packed: Packed, statement: str, rows: list[str] | None) -> Appended:
     """Locks, names, facts, and whoever the facts join or part: in this order, for a statement
     sees what committed before it began, and what it waits for must not have moved meanwhile."""
     moving = _lock_people(packed) if packed.links else set()

@@ -215,7 +215,7 @@ def test_no_list_reads_the_log(shop: None) -> None:
         (slates.RECORD, {"subject_key_key_key"}),
         (INTERN.format(table="item_key"), {"item_key_key_key"}),
         (INTERN.format(table="subject_key"), {"subject_key_key_key"}),
-        (log.APPEND_ARRAYS, {"item_key_key_key", "subject_key_key_key"}),
+        (log.APPEND_SENT, {"item_key_key_key", "subject_key_key_key"}),
     ],
     ids=["reasons", "resolve", "pins", "slate", "item names", "subject names", "append"],
 )  # fmt: skip
@@ -228,7 +228,7 @@ def test_what_runs_in_a_request_looks_names_up(shop: None, statement: str, used:
 def test_an_append_meets_what_is_there_by_unique_indexes(shop: None) -> None:
     arbiters = {
         of_table(node): node["Conflict Arbiter Indexes"]
-        for node in nodes(served(log.APPEND_ARRAYS)) if "Conflict Arbiter Indexes" in node
+        for node in nodes(served(log.APPEND_SENT)) if "Conflict Arbiter Indexes" in node
     }  # fmt: skip
     assert arbiters == {
         "delivery": ["delivery_pkey"],

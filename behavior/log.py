@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import psycopg
 from django.db import transaction
 from sqlalchemy import (
     Column,
@@ -91,25 +92,31 @@ LEFT JOIN item_key ON item_key.key = raw.item"""
 
 # One statement: resolve names, append what is new, and bring the shoppers' own state up to
 # date from exactly the rows that were new. ON CONFLICT makes the repeated delivery a no-op.
-# The order keeps two deliveries of the same facts in opposite orders from dead-locking.
+# The order keeps two deliveries of the same facts in opposite orders from dead-locking. Of rows
+# with a name that nobody has met nothing is written: hardly any delivery has one, so names are
+# not looked for twice.
 APPEND: Final = f"""
 WITH incoming AS MATERIALIZED (
     SELECT event_id(occurred_at, line, key) AS id, kind, who AS subject, what AS item, quantity,
-           price, slate, detail::jsonb AS detail, delivery
+           price, slate, detail::jsonb AS detail, delivery,
+           subject IS NOT NULL AND who IS NULL OR item IS NOT NULL AND what IS NULL AS is_unnamed
     FROM ({{named}}) AS named
 ), claimed AS (
     INSERT INTO delivery (key)
-    SELECT DISTINCT delivery FROM incoming WHERE delivery IS NOT NULL ORDER BY 1
+    SELECT DISTINCT delivery FROM incoming
+    WHERE delivery IS NOT NULL AND NOT EXISTS (SELECT FROM incoming WHERE is_unnamed) ORDER BY 1
     ON CONFLICT (key) DO NOTHING
     RETURNING key
 ), appended AS (
     INSERT INTO event (id, kind, subject, item, quantity, price, slate, detail)
     SELECT id, kind, subject, item, quantity, price, slate, detail FROM incoming
-    WHERE delivery IS NULL OR delivery IN (SELECT key FROM claimed) ORDER BY id
+    WHERE (delivery IS NULL OR delivery IN (SELECT key FROM claimed))
+      AND NOT EXISTS (SELECT FROM incoming WHERE is_unnamed) ORDER BY id
     ON CONFLICT (id) DO NOTHING
     RETURNING id, kind, subject, item, detail
 ), {user_state.FROM_APPENDED}
-SELECT count(*) FILTER (WHERE substr(id::text, 21, 3) = '000'), count(*), pg_current_xact_id()::text
+SELECT count(*) FILTER (WHERE substr(id::text, 21, 3) = '000'), count(*),
+       pg_current_xact_id()::text, EXISTS (SELECT FROM incoming WHERE is_unnamed)
 FROM appended
 """
 APPEND_SENT: Final = APPEND.format(named=SENT)
@@ -152,15 +159,29 @@ def _append(packed: Packed, statement: str, rows: list[str] | None) -> Appended:
     with pipelined() as hot:
         if packed.subjects and not moving:
             people.share(hot, packed.subjects)
-        intern(hot, "subject_key", packed.subjects)
-        intern(hot, "item_key", packed.items)
+        # A file brings new names, and whom a link leads to is in no row.
+        if packed.links or len(packed.rows) >= BULK:
+            _intern(hot, packed)
         hot.execute(statement, rows, prepare=rows is not None)
-        (accepted, written, xid) = hot.fetchone() or (0, 0, "")
+    accepted, written, xid, is_unnamed = hot.fetchone() or NOTHING
+    if is_unnamed:
+        with pipelined() as hot:
+            _intern(hot, packed)
+            hot.execute(statement, rows, prepare=rows is not None)
+        accepted, written, xid, _ = hot.fetchone() or NOTHING
     if moving:
         people.settle(moving)
     if written:
         transaction.on_commit(wake.ask)
     return Appended(accepted, packed.sent - accepted, xid)
+
+
+NOTHING: Final = (0, 0, "", False)
+
+
+def _intern(hot: psycopg.Cursor[tuple[Any, ...]], packed: Packed) -> None:
+    intern(hot, "subject_key", packed.subjects)
+    intern(hot, "item_key", packed.items)
 
 
 def _lock_people(packed: Packed) -> set[str]:

@@ -107,11 +107,11 @@ def pipelined() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
     """The same cursor, whose statements go out together: one round trip for several.
 
     They run one after another, each with a snapshot of its own; the first that fails raises
-    where its or a later result is fetched.
+    where the block ends. Fetch behind it: a result that is fetched inside is one more round trip.
     """
     lent = psycopg_connection()
-    with lent.pipeline(), psycopg.Cursor(lent) as hot:
-        yield hot
+    with lent.pipeline():
+        yield psycopg.Cursor(lent)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 import functools
 import logging
+import time
+from typing import Final
 
 from celery import shared_task
 
@@ -10,16 +12,29 @@ from behavior.coverage import MonthsArchived
 from recommend import embed as embedding
 from recommend import encoders, fold
 from recommend.projections import PROJECTIONS
+from recsite.db import cursor
 
 logger = logging.getLogger("recsite.tasks")
+
+COLLECT: Final = 0.3
+"""Seconds from one fold to the next while events keep coming: a fold of a few events costs
+nearly as much as one of hundreds, and who posts events shares the machine with it."""
+
+# By the database's clock, for there may be several workers; bounded, for it may be set back.
+DUE: Final = f"""
+SELECT greatest(0, least({COLLECT}, {COLLECT} - extract(epoch FROM clock_timestamp() - max(folded_at))))
+FROM projection HAVING count(*) > 0
+"""
 
 
 @shared_task(acks_late=True)
 def advance() -> None:
     """Fold what is new, and ask for new texts to be embedded.
 
-    The flag is taken down before looking, so whoever commits from now on asks again.
+    The flag is taken down before looking, so whoever commits from now on asks again; who
+    commits while events collect need not.
     """
+    time.sleep(until_due())
     wake.answer()
     for one in PROJECTIONS:
         try:
@@ -30,6 +45,13 @@ def advance() -> None:
             _say_once(str(newer))
     if encoders.is_installed() and embedding.waiting():
         embed.delay()
+
+
+def until_due() -> float:
+    """Seconds until events have collected for long enough; none after a pause."""
+    with cursor() as hot:
+        (seconds,) = hot.execute(DUE).fetchone() or (0,)
+    return float(seconds)
 
 
 @functools.cache

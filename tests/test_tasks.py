@@ -17,6 +17,7 @@ from django.db import transaction
 
 from behavior import tasks, wake
 from behavior.months import ahead
+from recommend import tasks as folding
 from recsite.db import cursor
 from tests import servers
 from tests.given import advance, ask, counts, differing, given, minute, pairs, purchase, view
@@ -79,6 +80,18 @@ def test_a_change_of_the_catalogue_asks_too_and_a_repeated_delivery_does_not(sho
     assert (again.body["accepted"], again.body["duplicates"], asked()) == (0, 1, False)
     shop.stock({"item_id": "mug"})
     assert (asked(), queued()) == (True, 2)
+
+
+def test_events_collect_between_two_folds_and_after_a_pause_they_need_not(
+    history: None,
+) -> None:
+    with cursor() as hot:
+        hot.execute("UPDATE projection SET folded_at = now() - interval '1 minute'")
+        assert folding.until_due() == 0
+        hot.execute("UPDATE projection SET folded_at = now() + interval '1 hour'")
+        assert folding.until_due() == folding.COLLECT
+        hot.execute("DELETE FROM projection")
+        assert folding.until_due() == 0
 
 
 def test_of_two_that_commit_at_once_the_second_asks_nobody(

@@ -37,9 +37,10 @@ class Packed(NamedTuple):
 
 def pack(events: Iterable[Event]) -> Packed:
     """Make a batch ready without the database, so that another thread can. Of two deliveries
-    of a key the first counts."""
+    of a key the first counts; a fact without a key gets a random one."""
     packed = Packed(0, [], set(), set(), set())
     delivered: set[uuid.UUID] = set()
+    nonce = secrets.token_hex(16)
     sent = 0
     for event in events:
         sent += 1
@@ -48,7 +49,8 @@ def pack(events: Iterable[Event]) -> Packed:
             continue
         if digest is not None:
             delivered.add(digest)
-        packed.rows.extend(_rows(event, digest))
+        key = f"{nonce}{sent}" if event.key is None else event.key
+        packed.rows.extend(_rows(event, key, digest))
         if event.subject is not None:
             packed.subjects.add(event.subject)
         packed.items.update(line.item for line in event.lines if line.item is not None)
@@ -71,9 +73,8 @@ def digest_of(key: str) -> uuid.UUID:
     return uuid.UUID(bytes=hashlib.blake2b(key.encode(), digest_size=16).digest())
 
 
-def _rows(event: Event, delivery: uuid.UUID | None) -> Iterator[tuple[Any, ...]]:
-    """The event's lines in the order of COLUMNS; a fact without a key gets a random one."""
-    key = secrets.token_hex(16) if event.key is None else event.key
+def _rows(event: Event, key: str, delivery: uuid.UUID | None) -> Iterator[tuple[Any, ...]]:
+    """The event's lines in the order of COLUMNS."""
     detail = orjson.dumps(event.detail).decode() if event.detail else None
     for number, line in enumerate(event.lines):
         said = detail if line.place is None else _with_place(event, line.place)

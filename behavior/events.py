@@ -132,4 +132,5 @@ def by_content(event: Event) -> Event:
     said = f"{event.kind:d}\x1f{event.subject}\x1f{detail.get('order_id')}\x1f{detail.get('query')}"
     if event.kind is Kind.IDENTIFY:
         said += f"\x1f{detail['person']}\x1f{detail.get('undo')}"
-    return event._replace(key=f"content:{said}\x1f{lines}", keyed=False)
+    return Event(event.kind, event.occurred_at, event.subject, event.lines,
+                 f"content:{said}\x1f{lines}", event.slate, event.detail, keyed=False)  # fmt: skip

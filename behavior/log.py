@@ -146,7 +146,7 @@ def append_copied(packed: Packed, copied: str) -> Appended:
     with cursor() as hot:
         hot.execute(CREATE_STAGE)
         hot.execute("TRUNCATE incoming_event")
-        with hot.copy("COPY incoming_event FROM STDIN") as copy:
+        with hot.copy("COPY incoming_event FROM STDIN (NULL '')") as copy:
             copy.write(copied)
         hot.execute("ANALYZE incoming_event")
     return _append(packed, APPEND_STAGED, None)

@@ -148,7 +148,6 @@ def append_copied(packed: Packed, copied: str) -> Appended:
         hot.execute("TRUNCATE incoming_event")
         with hot.copy("COPY incoming_event FROM STDIN (NULL '')") as copy:
             copy.write(copied)
-        hot.execute("ANALYZE incoming_event")
     return _append(packed, APPEND_STAGED, None)
 
 

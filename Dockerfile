@@ -23,4 +23,4 @@ VOLUME /var/lib/recsite
 
 EXPOSE 8000
 CMD ["granian", "--interface", "wsgi", "recsite.wsgi:application", "--host", "0.0.0.0", \
-     "--port", "8000", "--workers", "2", "--blocking-threads", "2", "--no-ws"]
+     "--port", "8000", "--workers", "2", "--blocking-threads", "4", "--no-ws"]

@@ -39,7 +39,7 @@ def web(logs: Path) -> Iterator[tuple[Child, int]]:
     command = [
         sys.executable, "-m", "granian", "--interface", "wsgi", "recsite.wsgi:application",
         "--host", HOST, "--port", str(port), "--workers", str(WEB_WORKERS),
-        "--blocking-threads", "2", "--no-ws",
+        "--blocking-threads", "4", "--no-ws",
     ]  # fmt: skip
     with _running("web", command, logs) as child:
         processes.wait_for(f"http://{HOST}:{port}/healthz", [child])

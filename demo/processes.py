@@ -48,7 +48,7 @@ def commands(port: int) -> dict[str, list[str]]:
         "web": [
             python, "-m", "granian", "--interface", "wsgi", "recsite.wsgi:application",
             "--host", HOST, "--port", str(port), "--workers", "2",
-            "--blocking-threads", "2", "--no-ws",
+            "--blocking-threads", "4", "--no-ws",
         ],
         "worker": [*celery, "worker", *alone, "--loglevel", "INFO"],
         "beat": [*celery, "beat", "--loglevel", "INFO"],

@@ -48,6 +48,7 @@ class Since(admin.SimpleListFilter):
 @admin.register(RejectedRow)
 class RejectedRowAdmin(ModelAdmin):
     list_display = ("rejected_at", "reason", "why", "origin", "start")
+    when_empty = ("Nothing was rejected", "A refused record is kept here with its reason.")
     list_filter = (Since, "code", "source")
     list_per_page = list_max_show_all = 50
     show_full_result_count = False

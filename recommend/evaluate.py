@@ -94,7 +94,7 @@ def evaluate(plan: Plan, shoppers: Any = iter) -> Report:
             targets = inside.execute(text(TARGETS), {"cut": plan.cut, "most": plan.most}).all()
             if not targets:
                 raise NothingToJudge(
-                    f"No shopper has a history before {plan.cut} and a purchase after."
+                    f"No shopper has a history before {plan.cut:%Y-%m-%d %H:%M %Z} and a purchase after."
                 )
             lists = dict(_lists(plan, shoppers([(t.person, t.key) for t in targets])))
             report = _report(inside, plan, {t.person: frozenset(t.items) for t in targets}, lists)

@@ -97,7 +97,12 @@ def _weights(said: Mapping[str, Any]) -> str:
 
 
 def _pairs(named: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in named.items())
+    return ", ".join(f"{name} {_short(value)}" for name, value in named.items())
+
+
+def _short(value: Any) -> Any:
+    """6 rather than 6.0."""
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def _code() -> str:

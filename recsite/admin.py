@@ -4,6 +4,7 @@ Keys are made here and shown once. The log, the slates and the projections are r
 never counted: pages are walked, searches are exact, and time is bounded unless asked otherwise.
 """
 
+from itertools import zip_longest
 from typing import Any
 
 from django.contrib import admin, messages
@@ -19,6 +20,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from behavior.events import Kind
 from catalog import countings, wording
+from catalog.models import Item
 from recommend import receipts
 from recsite import dashboard, keys
 from recsite import people_admin as people_admin
@@ -50,6 +52,7 @@ class TeamAdmin(GroupAdmin, ModelAdmin):
 @admin.register(ApiKey)
 class ApiKeyAdmin(ModelAdmin):
     list_display = ("label", "shown_scope", "begins", "created_at", "last_used_on", "state")
+    when_empty = ("No key yet", "Whoever posts events or asks for lists needs one.")
     list_filter = ("scope",)
     search_fields = ("label", "prefix")
     ordering = ("-created_at",)
@@ -127,6 +130,13 @@ class EventRowAdmin(ReadOnly):
         "unit_price",
         "after_list",
     )
+    when_empty = (
+        "No event yet",
+        "Post one to /v1/events, or import a file with manage.py import_events FILE.",
+    )
+    fields = ("occurred_at", "happened", "subject", "item_id", "quantity", "unit_price",
+              "recommendation_id", "id", "detail")  # fmt: skip
+    readonly_fields = ("happened", "unit_price")
     list_filter = (Period, Happened)
     search_fields = ("item_id",)
     search_help_text = "Exact: item id, user:ID, anonymous:ID, list id"
@@ -147,6 +157,10 @@ class EventRowAdmin(ReadOnly):
     def what(self, row: EventRow) -> tuple[str, str]:
         return row.kind, row.kind.replace("_", " ")
 
+    @display(description="event")
+    def happened(self, row: EventRow) -> str:
+        return row.kind.replace("_", " ")
+
     @display(description="price")
     def unit_price(self, row: EventRow) -> str | None:
         return None if row.price is None else f"{row.price:.2f}"
@@ -159,8 +173,9 @@ class EventRowAdmin(ReadOnly):
 @admin.register(SlateRow)
 class SlateRowAdmin(ReadOnly):
     list_display = ("served_at", "scenario", "subject", "top", "count", "shortfall")
-    fields = ("served_at", "scenario", "subject", "items", "shortfall", "receipt", "detail")
-    readonly_fields = ("receipt",)
+    fields = ("served_at", "scenario", "subject", "shown", "shortfall", "receipt", "detail")
+    readonly_fields = ("shown", "receipt")
+    when_empty = ("No list was served yet", "Ask for one at /v1/recommend/home.")
     list_filter = (Period,)
     search_fields = ("scenario",)
     search_help_text = "Exact: scenario, user:ID, anonymous:ID, list id"
@@ -182,6 +197,16 @@ class SlateRowAdmin(ReadOnly):
         more = " …" if len(row.items) > 3 else ""
         return " · ".join(str(item) for item in row.items[:3]) + more or None
 
+    @display(description="items, best first")
+    def shown(self, row: SlateRow) -> str | None:
+        titles = dict(Item.objects.filter(item_id__in=row.items).values_list("item_id", "title"))
+        reasons = (row.detail or {}).get("reasons") or []
+        said = [" · ".join(reason["text"] for reason in because) for because in reasons]
+        lines = zip_longest(row.items, said[: len(row.items)], fillvalue="")
+        items = [(titles.get(item) or item, item, words) for item, words in lines]
+        line = '<li>{} <span class="rs-quiet">{}</span><div class="rs-note">{}</div></li>'
+        return format_html('<ol class="rs-shown">{}</ol>', format_html_join("", line, items))
+
     @display(description="receipt: what it rests on")
     def receipt(self, row: SlateRow) -> str | None:
         kept = (row.detail or {}).get("receipt")
@@ -195,6 +220,10 @@ class SlateRowAdmin(ReadOnly):
 @admin.register(ProjectionRow)
 class ProjectionRowAdmin(ReadOnly):
     list_display = ("name", "state", "folded_at", "waits", "events", "weighs")
+    fields = ("name", "state", "folded_at", "took", "events", "waits", "weighs", "version",
+              "snapshot", "epoch")  # fmt: skip
+    readonly_fields = ("state", "took", "waits", "weighs")
+    when_empty = ("Nothing has been folded yet", "Run manage.py refresh, or start a worker.")
     ordering = ("name",)
     sortable_by = ()
 
@@ -208,6 +237,10 @@ class ProjectionRowAdmin(ReadOnly):
         said = countings.of_json(row.settings).as_json()
         words = wording.weighing(said["weights"], said["double_click"])
         return format_html('<div class="rs-why">{}</div>', words) if words else None
+
+    @display(description="last run took")
+    def took(self, row: ProjectionRow) -> str:
+        return f"{row.seconds:,.2f} s"
 
     @display(description="events waiting")
     def waits(self, row: ProjectionRow) -> str:

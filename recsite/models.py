@@ -57,7 +57,7 @@ class EventRow(models.Model):
         verbose_name_plural = "event log"
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.item_id or ''}".strip()
+        return f"{self.kind.replace('_', ' ')} {self.item_id or ''}".strip()
 
 
 class SlateRow(models.Model):

@@ -24,6 +24,7 @@ from recommend.erase import Nobody, erase
 from recsite import shopper
 from recsite.filters import is_shopper
 from recsite.models import ShopperRow
+from recsite.numbers import many
 from recsite.windows import ReadOnly
 
 CHANGES: Final = "recsite.change_shopperrow"
@@ -69,6 +70,7 @@ class ActsOnShoppers(ReadOnly):
 class ShopperRowAdmin(ActsOnShoppers):
     actions = ("hide", "show")
     list_display = ("name", "joined", "state")
+    when_empty = ("No shopper yet", "Whoever a first event names is one.")
     list_filter = (Hidden,)
     search_fields = ("name",)
     search_help_text = "Exact: user:ID, anonymous:ID, or an id"
@@ -143,7 +145,7 @@ class ShopperRowAdmin(ActsOnShoppers):
         except Nobody:  # someone else was faster
             return redirect("admin:recsite_shopperrow_changelist")
         _log(request, [row], DELETION, f"Erased (proof {done.erasure}).")
-        said = f"Erased: {done.events:,} events and {done.slates:,} lists. This is the proof."
+        said = f"Erased: {many(done.events, 'event')} and {many(done.slates, 'list')}. This is the proof."
         self.message_user(request, said, messages.SUCCESS)
         return redirect("admin:recsite_erasurerow_change", done.erasure)
 

@@ -154,6 +154,8 @@ FORMAT_MODULE_PATH = "recsite.formats"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Before the theme, whose app comes first.
+        "DIRS": [BASE_DIR / "recsite" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

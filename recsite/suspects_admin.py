@@ -18,6 +18,7 @@ from unfold.decorators import display
 
 from behavior import suspects
 from recsite.models import ErasureRow, SuspectRow
+from recsite.numbers import many
 from recsite.people_admin import CHANGES, ActsOnShoppers, named
 from recsite.windows import ReadOnly
 
@@ -56,6 +57,7 @@ class SuspectRowAdmin(ActsOnShoppers):
     actions = ("hide",)
     list_display = ("score", "shopper", "why", "seen_at")
     list_display_links = None
+    when_empty = ("Nobody looks suspect", "Look again whenever you like.")
     list_filter = (Why, Strength)
     search_fields = ("name",)
     search_help_text = "Exact: user:ID, anonymous:ID, or an id"
@@ -76,7 +78,7 @@ class SuspectRowAdmin(ActsOnShoppers):
         if not request.user.has_perm(CHANGES):
             raise PermissionDenied
         count = suspects.look(datetime.now(UTC))
-        self.message_user(request, f"Looked again: {count:,} suspects.", messages.SUCCESS)
+        self.message_user(request, f"Looked again: {many(count, 'suspect')}.", messages.SUCCESS)
         return redirect("admin:recsite_suspectrow_changelist")
 
     @display(description="shopper")
@@ -96,5 +98,6 @@ class ErasureRowAdmin(ReadOnly):
     """Proofs, without a word of who it was."""
 
     list_display = ("erasure", "erased_at", "names", "events", "slates", "asked_by")
+    when_empty = ("Nobody was erased", "A shopper's page has the button; the proof comes here.")
     ordering = ("-erasure",)
     sortable_by = ()

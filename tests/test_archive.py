@@ -693,10 +693,10 @@ def test_the_command_archives_lists_and_attaches(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="There is no file"):
         say("archive", "--attach", "2018-01")
     assert say("archive", "--attach", "2018-01", "--from", str(moved)) == (
-        "2018-01: 4 events are in the log again\n"
+        "2018-01: 4 events back in the log\n"
     )
     say("archive", "--attach", "2018-02", "--from", str(moved))
-    assert say("archive", "--list") == ""
+    assert say("archive", "--list") == "No month is archived.\n"
     assert differing() == []
 
 

@@ -114,7 +114,7 @@ def test_an_import_keeps_whole_batches_and_the_same_command_goes_on(
     ))]  # fmt: skip
     assert ask("SELECT count(*) FROM event") == [(BATCH,)]
     assert set(names("item_key").values()) == {f"i{n}" for n in range(50)}
-    assert run_import(file, tmp_path) == (0, "60000 accepted, 0 duplicates, 0 rejected")
+    assert run_import(file, tmp_path) == (0, "60,000 accepted, 0 duplicates, 0 rejected")
     assert ask("SELECT count(*) FROM event") == [(ROWS,)]
     advance()
     assert differing() == []

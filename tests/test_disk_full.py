@@ -124,7 +124,7 @@ def test_a_full_disk_refuses_what_comes_and_goes_on_once_there_is_room(
     assert postgres.is_running(house.home)
     assert shopper.post(views(answered)) is not None
     said = house.manage("import_events", str(tmp_path / "history.csv"))
-    assert said == f"{ROWS} accepted, 0 duplicates, 0 rejected\n"
+    assert said == f"{ROWS:,} accepted, 0 duplicates, 0 rejected\n"
     wait_until_all_is_read(house)
     assert house.ask(LINES) == [((answered + 1) * BATCH + ROWS,)]
     assert "DIFFERS" not in house.manage("verify")

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from recommend.evaluate import NothingToJudge, Plan, evaluate
+from recommend.management.commands.evaluate import _figure
 from recommend.metrics import Quality
 from tests.given import advance, ask, differing, given, item, minute, purchase, view
 
@@ -67,6 +68,11 @@ def test_the_command_prints_all_repeat_and_new() -> None:
     assert [line.split()[:3] for line in lines[2:]] == [
         ["all", "1", "1.0000"], ["repeat", "1", "0.0000"], ["new", "1", "1.0000"],
     ]  # fmt: skip
+
+
+def test_of_nobody_the_command_prints_no_rate() -> None:
+    assert _figure(Quality(0, 0.0, 0.0, 0.0, 0.0, 0.0), "ndcg") == "–"
+    assert _figure(Quality(1, 0.0, 0.0, 0.0, 0.0, 0.0), "ndcg") == "0.0000"
 
 
 @pytest.mark.parametrize(

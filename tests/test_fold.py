@@ -252,15 +252,15 @@ def test_verify_fails_where_a_table_differs() -> None:
 
 def test_refresh_brings_one_projection_or_all_to_the_logs_end() -> None:
     given(view("ann", "a"))
-    assert say("refresh", "--only", "covisit").startswith("covisit: 1 events in ")
+    assert say("refresh", "--only", "covisit").startswith("covisit: 1 event in ")
     lines = say("refresh").splitlines()
-    assert [line.split(" events")[0] for line in lines if " events in " in line] == [
+    assert [line.split(" event")[0] for line in lines if " in " in line] == [
         "popularity: 1",
         "covisit: 0",
         "content: 1",
         "attribution: 1",
     ]
-    assert say("refresh", "--only", "covisit", "--rebuild").startswith("covisit: 1 events in ")
+    assert say("refresh", "--only", "covisit", "--rebuild").startswith("covisit: 1 event in ")
 
 
 @pytest.mark.parametrize("command", ["refresh", "verify"])

@@ -173,7 +173,7 @@ def test_a_follower_killed_at_any_moment_loses_and_doubles_nothing(file: Path) -
             follower.kill()
     with following(file) as follower:
         wait_for(12_000)
-        assert follower.end().endswith("\n12000 accepted, 0 duplicates, 0 rejected\n")
+        assert follower.end().endswith("\n12,000 accepted, 0 duplicates, 0 rejected\n")
     assert items() == named(0, 12_000)
 
 

@@ -179,7 +179,7 @@ def test_only_the_first_reasons_are_shown(
     out, err = capsys.readouterr()
     assert out == "0 accepted, 0 duplicates, 25 rejected\n"
     assert len(err.splitlines()) == 21
-    assert err.splitlines()[-1] == "... and 5 more rejected lines"
+    assert err.splitlines()[-1] == "… and 5 more rejected."
     assert logged() == []
 
 

@@ -121,11 +121,11 @@ def test_an_import_killed_in_a_transaction_goes_on_behind_the_last_commit(
     file = written(tmp_path, ending)
     assert killed(file, tmp_path) == ""
     assert stand() == [(1_000, 990, 0, 10, False)]
-    assert killed(file, tmp_path, hang_at=2) == "continues at row 1001\n"
+    assert killed(file, tmp_path, hang_at=2) == "continues at row 1,001\n"
     assert stand() == [(1_500, 1_485, 0, 15, False)]
     monkeypatch.setattr(history, "BATCH", BATCH)
     assert run(file, capsys) == (
-        "continues at row 1501\n2970 accepted, 0 duplicates, 30 rejected\n"
+        "continues at row 1,501\n2,970 accepted, 0 duplicates, 30 rejected\n"
     )
     assert stand() == [(ROWS, 2_970, 0, 30, True)]
     assert sorted(items()) == GOOD
@@ -167,7 +167,7 @@ def test_what_was_done_is_not_read_again(
     assert stand() == [(1_000, 990, 0, 10, False)]
     spoil(file, place_of(file, 100), place_of(file, 350))
     assert run(file, capsys) == (
-        "continues at row 1001\n2970 accepted, 0 duplicates, 30 rejected\n"
+        "continues at row 1,001\n2,970 accepted, 0 duplicates, 30 rejected\n"
     )
     assert sorted(items()) == GOOD
 
@@ -217,7 +217,7 @@ def test_a_file_that_changed_is_read_from_its_start(
     lost = 1 if change is rewritten else 0
     more = 1 if change is appended else 0
     assert run(file, capsys) == (
-        f"1980 accepted, {990 - lost + more} duplicates, {30 + lost} rejected\n"
+        f"1,980 accepted, {990 - lost + more} duplicates, {30 + lost} rejected\n"
     )
     assert sorted(items()) == GOOD
 
@@ -226,8 +226,8 @@ def test_a_finished_file_again_is_read_from_its_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(tmp_path, "jsonl")
-    assert run(file, capsys) == "2970 accepted, 0 duplicates, 30 rejected\n"
-    assert run(file, capsys) == "0 accepted, 2970 duplicates, 30 rejected\n"
+    assert run(file, capsys) == "2,970 accepted, 0 duplicates, 30 rejected\n"
+    assert run(file, capsys) == "0 accepted, 2,970 duplicates, 30 rejected\n"
     assert stand() == [(ROWS, 0, 2_970, 30, True)]
 
 

@@ -73,6 +73,11 @@ class TestMakingKeys:
         row = ApiKey.objects.get()
         assert (row.label, row.scope, row.digest) == ("Shop server", "secret", keys.digest(key))
 
+    def test_the_command_asks_for_a_label(self) -> None:
+        with pytest.raises(CommandError, match="A key needs a label"):
+            call_command("create_key", " ")
+        assert ApiKey.objects.count() == 0
+
     def test_the_command_knows_two_scopes(self) -> None:
         with pytest.raises(CommandError, match="invalid choice: 'root'"):
             call_command("create_key", "a", "--scope", "root")

@@ -209,7 +209,7 @@ def test_erasing_asks_first_says_what_goes_and_leaves_a_proof(shop: None, admin:
     assert ask("SELECT count(*) FROM erasure") == [(0,)]
     answer = admin.post(at, follow=True)
     assert answer.status_code == 200
-    assert "3 events and 1 lists" in answer.content.decode()
+    assert "3 events and 1 list" in answer.content.decode()
     assert ask("SELECT names, events, slates, asked_by FROM erasure") == [(2, 3, 1, "admin")]
     assert ask("SELECT key FROM subject_key") == [("user:bob",)]
     assert differing() == []

@@ -60,7 +60,7 @@ def ann() -> None:
 
 @pytest.mark.parametrize("words", [("ann",), ("phone", "--anonymous")])
 def test_erase_takes_a_person_under_either_name(ann: None, words: tuple[str, ...]) -> None:
-    assert run("erase", *words) == "erased: 3 events and 1 slates under 2 names (proof 1)\n"
+    assert run("erase", *words) == "erased: 3 events and 1 slate under 2 names (proof 1)\n"
     assert ask("SELECT key FROM subject_key") == [("user:bob",)]
     assert ask("SELECT asked_by FROM erasure") == [("the command erase",)]
     assert differing() == []
@@ -151,7 +151,7 @@ def test_quarantine_takes_many_and_skips_who_is_unknown(ann: None) -> None:
 
 def test_quarantine_of_nobody_is_an_error(ann: None) -> None:
     before = logged()
-    with pytest.raises(CommandError, match=r"There is no shopper of that name\."):
+    with pytest.raises(CommandError, match=r"There is no shopper 'user:nobody'\."):
         run("quarantine", "nobody")
     assert logged() == before
 

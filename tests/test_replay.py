@@ -263,6 +263,14 @@ def test_the_page_of_a_list_shows_its_receipt(slate: uuid.UUID, admin: Client) -
     assert f"<code>manage.py replay {slate}</code>" in page
 
 
+def test_the_page_of_a_list_names_its_items_with_their_reasons(
+    slate: uuid.UUID, admin: Client
+) -> None:
+    page = admin.get(f"/admin/recsite/slaterow/{slate}/change/").content.decode()
+    ((key, why),) = ask("SELECT items[1], detail->'reasons'->0->0->>'text' FROM slate_log LIMIT 1")
+    assert f'<span class="rs-quiet">{key}</span><div class="rs-note">{why}' in page
+
+
 def test_a_receipt_names_its_rules() -> None:
     item("a", category="Home")
     hide = rule(action="hide", brand="Ono")

@@ -209,3 +209,9 @@ def test_the_clock_and_the_command_look() -> None:
         "100  user:bot  pauses as even as a clock's (they vary by 0 %);"
         " 30 events a minute over their newest 30\n"
     )
+
+
+def test_the_command_says_so_where_nobody_is_suspect() -> None:
+    out = StringIO()
+    call_command("suspects", stdout=out)
+    assert out.getvalue() == "Nobody looks suspect.\n"

@@ -20,6 +20,7 @@ from behavior.events import Rejection
 from catalog import changes
 from catalog.forms import ONE_LINE, CategoryForm, ItemForm
 from catalog.models import Category, Item
+from recsite.numbers import many
 
 BATCH: Final = 5_000
 TAB: Final = ("tab",)
@@ -64,6 +65,10 @@ class ItemAdmin(ModelAdmin):
     formfield_overrides = ONE_LINE
     list_display = ("heading", "category", "brand", "shown_price", "shown_stock", "state",
                     "changed_at")  # fmt: skip
+    when_empty = (
+        "No item yet",
+        "Import a file with manage.py import_catalog FILE, send them to /v1/items, or add one here.",
+    )
     list_filter = (Sellable, ("category", Subtree))
     list_filter_submit = True
     list_select_related = ("category",)
@@ -124,7 +129,7 @@ class ItemAdmin(ModelAdmin):
         count = 0
         for item_ids in _batches(chosen):
             count += len(changes.patch_all(dict.fromkeys(item_ids, fields)).contents)
-        self.message_user(request, f"Done for {count:,} items.", messages.SUCCESS)
+        self.message_user(request, f"Done for {many(count, 'item')}.", messages.SUCCESS)
 
     @display(description="item", header=True, ordering="title")
     def heading(self, item: Item) -> list[Any]:
@@ -180,6 +185,7 @@ class CategoryAdmin(ModelAdmin):
     form = CategoryForm
     formfield_overrides = ONE_LINE
     list_display = ("path", "items_within")
+    when_empty = ("No category yet", "Items make their categories when they are imported.")
     list_per_page = 100
     search_fields = ("path",)
     fieldsets = ((None, {

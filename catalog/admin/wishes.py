@@ -65,6 +65,7 @@ class RuleAdmin(ModelAdmin):
     form = RuleForm
     formfield_overrides = ONE_LINE
     list_display = ("words", "kind", "state", "title")
+    when_empty = ("No rule yet", "Lists are as the shoppers' behaviour makes them.")
     list_filter = ("action", "enabled", "scenarios")
     list_select_related = ("category",)
     search_fields = ("title", "item_id", "brand", "value")

@@ -43,7 +43,7 @@ class Totals:
         return first
 
     def __str__(self) -> str:
-        return f"{self.accepted} accepted, {self.duplicates} duplicates, {self.rejected} rejected"
+        return f"{self.accepted:,} accepted, {self.duplicates:,} duplicates, {self.rejected:,} rejected"
 
 
 class Command(BaseCommand):
@@ -71,7 +71,7 @@ class Command(BaseCommand):
                 raise
             raise CommandError(_stopped(problem, self.totals)) from None
         if totals.untold:
-            self.stderr.write(f"... and {totals.untold} more rejected lines")
+            self.stderr.write(f"… and {totals.untold:,} more rejected.")
         self.stdout.write(str(totals))
         if totals.rejected and not totals.accepted + totals.duplicates:
             raise CommandError("No row could be imported.")
@@ -101,7 +101,7 @@ class Command(BaseCommand):
 
     def _totals(self, run: Run) -> Totals:
         if run.rows:
-            self.stdout.write(f"continues at row {run.rows + 1}")
+            self.stdout.write(f"continues at row {run.rows + 1:,}")
         self.totals = Totals(run.accepted, run.duplicates, run.rejected)
         return self.totals
 

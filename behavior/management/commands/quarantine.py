@@ -27,5 +27,5 @@ class Command(BaseCommand):
         else:
             known = quarantine.hide(keys, because=options["because"])
         if not known:
-            raise CommandError("There is no shopper of that name.")
+            raise CommandError(f"There is no shopper {' or '.join(map(repr, keys))}.")
         self.stdout.write(f"{'shown again' if options['undo'] else 'hidden'}: {', '.join(known)}")

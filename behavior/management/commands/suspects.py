@@ -15,5 +15,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         suspects.look(datetime.now(UTC))
-        for name, score, reasons in suspects.listed():
+        listed = list(suspects.listed())
+        for name, score, reasons in listed:
             self.stdout.write(f"{score:3}  {name}  {'; '.join(suspects.sentences(reasons))}")
+        if not listed:
+            self.stdout.write("Nobody looks suspect.")

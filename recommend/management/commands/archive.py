@@ -4,7 +4,7 @@ It is here rather than beside the log because projections must have read a month
 goes, and may have to count it when it comes back.
 """
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,15 @@ from behavior.month_file import BadFile
 from behavior.months import Month
 from recommend import fold
 from recommend.projections import PROJECTIONS
+from recsite.numbers import many
 from recsite.progress import bar
 
 
 def month(written: str) -> Month:
-    return Month.parse(written)
+    try:
+        return Month.parse(written)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 class Command(BaseCommand):
@@ -58,14 +62,14 @@ class Command(BaseCommand):
         for one in bar("months", of=due, unit=""):
             folder = to or settings.RECSITE_HOME / "archive"
             done = archive.archive(one, folder, read=fold.read_by_all())
-            self.stdout.write(f"{done.month}: {done.rows:,} events to {done.file}")
+            self.stdout.write(f"{done.month}: {many(done.rows, 'event')} to {done.file}")
         if not due:
             self.stdout.write("Nothing to archive.")
 
     def _attach(self, one: Month, folder: Path | None) -> None:
         names = [one.NAME for one in PROJECTIONS]
         done = archive.attach(one, readers=names, folder=folder)
-        self.stdout.write(f"{done.month}: {done.rows:,} events are in the log again")
+        self.stdout.write(f"{done.month}: {many(done.rows, 'event')} back in the log")
         for projection in PROJECTIONS:
             try:
                 fold.advance(projection)
@@ -73,11 +77,14 @@ class Command(BaseCommand):
                 self.stderr.write(str(error))
 
     def _list(self) -> None:
-        for record in coverage.archived():
+        archived = coverage.archived()
+        for record in archived:
             lacks = f", not counted by {', '.join(record.lacking)}" if record.lacking else ""
             self.stdout.write(
-                f"{record.month}: {record.rows:,} events, {record.bytes:,} bytes, {record.file}{lacks}"
+                f"{record.month}: {many(record.rows, 'event')}, {record.bytes:,} bytes, {record.file}{lacks}"
             )
+        if not archived:
+            self.stdout.write("No month is archived.")
 
 
 def _limit(before: Month | None, keep: int | None) -> Month | None:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from behavior.events import subject_key
 from recommend.erase import Nobody, OutOfReach, erase
 from recommend.fold import FoldedByNewer
+from recsite.numbers import many
 
 
 class Command(BaseCommand):
@@ -28,6 +29,6 @@ class Command(BaseCommand):
         except (Nobody, OutOfReach, FoldedByNewer) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(
-            f"erased: {done.events} events and {done.slates} slates under {done.names} names"
-            f" (proof {done.erasure})"
+            f"erased: {many(done.events, 'event')} and {many(done.slates, 'slate')} under"
+            f" {many(done.names, 'name')} (proof {done.erasure})"
         )

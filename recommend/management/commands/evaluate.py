@@ -6,6 +6,7 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 
 from recommend.evaluate import NothingToJudge, Plan, Report, evaluate
+from recommend.metrics import Quality
 from recommend.pipeline import SEEN, Refused
 from recsite.progress import bar
 from recsite.times import moment
@@ -51,6 +52,11 @@ def _table(plan: Plan, report: Report) -> list[str]:
         f"{'':8}{'shoppers':>9}{head}",
     ]
     for name, quality in (("all", report.every), ("repeat", report.repeat), ("new", report.new)):
-        figures = "".join(f"{getattr(quality, column):>11.4f}" for column in COLUMNS)
-        lines.append(f"{name:8}{quality.shoppers:>9}{figures}")
+        figures = "".join(f"{_figure(quality, column):>11}" for column in COLUMNS)
+        lines.append(f"{name:8}{quality.shoppers:>9,}{figures}")
     return lines
+
+
+def _figure(quality: Quality, column: str) -> str:
+    """Of nobody there is no rate: 0.0000 would read as a bad list."""
+    return f"{getattr(quality, column):.4f}" if quality.shoppers else "–"

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from behavior.coverage import MonthsArchived
 from recommend import embed, encoders, fold, travel
 from recommend.projections import Projection
+from recsite.numbers import many
 from recsite.progress import bar
 from recsite.times import moment
 
@@ -57,7 +58,7 @@ class Command(BaseCommand):
                 continue
             except MonthsArchived as error:
                 raise CommandError(str(error)) from None
-            self.stdout.write(f"{done.name}: {done.events} events in {done.seconds:.1f} s")
+            self.stdout.write(f"{done.name}: {many(done.events, 'event')} in {done.seconds:.1f} s")
         if only in (None, "content"):
             self._embed()
 
@@ -79,4 +80,4 @@ class Command(BaseCommand):
                     progress.update(done)
         except encoders.ModelMissing as error:
             self.stderr.write(f"{error} Lists go on without content.")
-        self.stdout.write(f"texts: {waiting - embed.waiting()} encoded")
+        self.stdout.write(f"texts: {waiting - embed.waiting():,} encoded")

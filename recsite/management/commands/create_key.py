@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from recsite import keys
 from recsite.models import ApiKey
@@ -16,4 +16,6 @@ class Command(BaseCommand):
         parser.add_argument("--scope", choices=ApiKey.Scope.values, default="publishable")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not options["label"].strip():
+            raise CommandError("A key needs a label: say who or what will call with it.")
         self.stdout.write(keys.create(options["label"], options["scope"]))

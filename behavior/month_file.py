@@ -6,13 +6,14 @@ when it is complete and on the disk, and that another database's is never overwr
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as compute
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
@@ -167,6 +168,30 @@ def stage(file: Path) -> None:
         except (pa.ArrowException, OSError, psycopg.DataError) as error:
             raise BadFile(f"{file} is broken: {_first_line(error)}") from None
         hot.execute("ANALYZE archived_event")
+
+
+def facts_of(file: Path, subjects: Sequence[int]) -> list[dict[str, Any]]:
+    """What a file holds about these subjects, as event_log words it. Raises BadFile."""
+    wanted = pa.array(subjects, pa.int32())
+    with _opened(file) as opened:
+        try:
+            found = [
+                row
+                for batch in opened.iter_batches(BATCH)
+                for row in batch.filter(compute.is_in(batch["subject"], wanted)).to_pylist()
+            ]
+        except (pa.ArrowException, OSError) as error:
+            raise BadFile(f"{file} is broken: {_first_line(error)}") from None
+    return [_worded(row) for row in found]
+
+
+def _worded(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["id"], "occurred_at": row["occurred_at"], "kind": Kind(row["kind"]).label,
+        "subject": row["subject_key"], "item_id": row["item_key"], "quantity": row["quantity"],
+        "price": row["price"], "recommendation_id": row["slate"],
+        "detail": orjson.loads(row["detail"]) if row["detail"] else None,
+    }  # fmt: skip
 
 
 def _as_csv(batch: pa.RecordBatch) -> memoryview:

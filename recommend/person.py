@@ -27,7 +27,10 @@ class PersonView(APIView):
         self, request: Request, user_id: str | None = None, anonymous_id: str | None = None
     ) -> StreamingHttpResponse:
         name = _named(user_id, anonymous_id)
-        rows = dossier.told_of(name)
+        try:
+            rows = dossier.told_of(name)
+        except dossier.OutOfReach as error:
+            raise Problem(409, "archived", str(error)) from None
         first = next(rows, None)
         if first is None:
             raise _unknown()

@@ -13,6 +13,7 @@ from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -126,10 +127,15 @@ class ShopperRowAdmin(ActsOnShoppers):
         links.part(name, target)
         return self._done(request, row, "Unlinked a name.", f"{name} and {target} are two again.")
 
-    def download(self, request: HttpRequest, subject: int) -> StreamingHttpResponse:
+    def download(self, request: HttpRequest, subject: int) -> HttpResponseBase:
         row = _asked(request, subject, "recsite.view_shopperrow")
+        try:
+            told = dossier.told_of(row.name)
+        except dossier.OutOfReach as error:
+            messages.error(request, str(error))
+            return redirect("admin:recsite_shopperrow_change", row.pk)
         _log(request, [row], CHANGE, "Downloaded everything.")
-        lines = (dossier.line(told) + b"\n" for told in dossier.told_of(row.name))
+        lines = (dossier.line(each) + b"\n" for each in told)
         return StreamingHttpResponse(lines, content_type="application/x-ndjson", headers={
             "Content-Disposition": f'attachment; filename="shopper-{row.pk}.jsonl"',
         })  # fmt: skip

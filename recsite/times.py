@@ -14,4 +14,7 @@ def moment(given: str, option: str) -> datetime:
     # Bounds before time zones: the ends of the calendar have no UTC.
     if not 2000 <= when.year < 9999:
         raise CommandError(f"{option} {given!r} is not between the years 2000 and 9998.")
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    if when > datetime.now(UTC):
+        raise CommandError(f"{option} {given!r} has not come yet.")
+    return when

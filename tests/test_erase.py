@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import orjson
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import transaction
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -181,16 +183,37 @@ def test_every_table_with_a_person_in_it_is_known_to_erase() -> None:
     }  # fmt: skip
 
 
-def test_what_is_archived_is_erased_too_and_its_file_goes(tmp_path: Any) -> None:
+def archived_month(folder: Path) -> Path:
+    """Ann's and bob's views of long ago, out of the log; ann's cup of today in it."""
     early = -400 * 24 * 60.0
     given(view("ann", "mug", at=early), view("bob", "mug", at=early), view("ann", "cup"))
     month = Month((START + timedelta(minutes=early)).year, (START + timedelta(minutes=early)).month)
     with transaction.atomic():
         months.make([month])
         months.gather(month)
-    record = archive.archive(month, tmp_path, read=fold.read_by_all())
+    return Path(archive.archive(month, folder, read=fold.read_by_all()).file)
+
+
+def test_what_is_archived_is_told_too(tmp_path: Path) -> None:
+    archived_month(tmp_path)
+    told = list(dossier.told_of("user:ann"))
+    events = [(t["about"], t["kind"], t["item_id"]) for t in told if t["about"].endswith("event")]
+    assert events == [("archived event", "view_item", "mug"), ("event", "view_item", "cup")]
+    assert orjson.loads(dossier.line(told[0]))["subject"] == "user:ann"
+
+
+def test_who_is_told_of_is_told_where_an_archive_cannot_be_read(tmp_path: Path) -> None:
+    archived_month(tmp_path).unlink()
+    with pytest.raises(dossier.OutOfReach, match=r"^There is no file "):
+        dossier.told_of("user:ann")
+    with pytest.raises(CommandError, match=r"^There is no file "):
+        call_command("export", "ann")
+
+
+def test_what_is_archived_is_erased_too_and_its_file_goes(tmp_path: Path) -> None:
+    file = archived_month(tmp_path)
     assert erase("user:ann", asked_by="a test").events == 2
-    assert not Path(record.file).exists()
+    assert not file.exists()
     assert [row[1:] for row in logged()] == [("view_item", "user:bob", "mug")]
     advance()
     assert differing() == []

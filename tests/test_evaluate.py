@@ -79,6 +79,7 @@ def test_of_nobody_the_command_prints_no_rate() -> None:
     ("options", "sentence"),
     [
         ({"cut": "yesterday"}, "--cut 'yesterday' is not an ISO date."),
+        ({"cut": "2999-01-01"}, "--cut '2999-01-01' has not come yet."),
         ({"cut": "2026-01-01", "count": 0}, "--count must be from 1 to 100"),
         ({"cut": CUT.isoformat(), "scenario": "nowhere"}, "There is no scenario 'nowhere'"),
     ],

@@ -27,7 +27,10 @@ class Command(BaseCommand):
         key = subject_key(None, name) if anonymous else subject_key(name, None)
         if not people.members([key]):
             raise CommandError(f"There is no shopper {key!r}.")
-        lines = map(dossier.line, dossier.told_of(key))
+        try:
+            lines = map(dossier.line, dossier.told_of(key))
+        except dossier.OutOfReach as error:
+            raise CommandError(str(error)) from None
         if not out:
             for line in lines:
                 self.stdout.write(line.decode())

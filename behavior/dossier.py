@@ -30,6 +30,13 @@ SELECT 'slate' AS about, slate_log.* FROM slate_log WHERE subject = ANY (%s) ORD
 STATE: Final = """
 SELECT 'recent events' AS about, ids AS events FROM user_state WHERE person = ANY (%s)
 """
+SUSPECT: Final = """
+SELECT 'suspicion' AS about, score, reasons, seen_at FROM suspect WHERE person = ANY (%s)
+"""
+FOLLOWED: Final = """
+SELECT 'followed list' AS about, attribution.* FROM attribution
+WHERE slate IN (SELECT id FROM slate WHERE subject = ANY (%s))
+"""
 JSON: Final = {adapters.types[name].oid for name in ("json", "jsonb")}
 """Django's connection hands these over as text."""
 
@@ -72,7 +79,7 @@ def _told(members: Mapping[int, str], name: str, archived: Sequence[Row]) -> Ite
         yield {"about": "archived event"} | {n: v for n, v in row.items() if v is not None}
     for statement, whom in (
         (NAMES, by_number), (EVENTS, by_name), (SLATES, by_name), (STATE, by_number),
-        (ITEMS, by_number),
+        (ITEMS, by_number), (SUSPECT, by_number), (FOLLOWED, by_number),
     ):  # fmt: skip
         yield from _rows(statement, whom)
     for row in rejected.told_of(by_name):

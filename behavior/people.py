@@ -61,6 +61,7 @@ LONGEST_CHAIN: Final = 50
 # ── the facts, as links ────────────────────────────────────────────────────────────────────
 
 # Of each pair the newest fact says whether the link stands, of what stands the newest counts.
+# What archived months said stands until the log says otherwise: they are older than the log.
 LINK: Final = f"""
 WITH said AS (
     SELECT subject, id, kind, detail->>'person' AS target, detail->>'undo' IS NOT NULL AS undone
@@ -72,11 +73,19 @@ WITH said AS (
     FROM newest JOIN subject_key AS known ON known.key = target
     WHERE kind = {Kind.IDENTIFY.value} AND NOT undone ORDER BY newest.subject, id DESC
 ), quarantined AS (
-    SELECT subject FROM newest WHERE kind = {Kind.SUBJECT_QUARANTINED.value} AND NOT undone
+    SELECT subject, NOT undone AS hidden FROM newest WHERE kind = {Kind.SUBJECT_QUARANTINED.value}
+), archived AS (
+    SELECT subject, hidden, CASE WHEN NOT EXISTS (
+        SELECT FROM newest JOIN subject_key AS parted ON parted.key = target
+        WHERE newest.subject = person.subject AND parted.subject = link AND undone) THEN link END AS link
+    FROM person WHERE subject IN (SELECT subject FROM said)
+        AND EXISTS (SELECT FROM archived_month WHERE subjects @> ARRAY[person.subject])
 )
 INSERT INTO person AS known (subject, link, hidden, person)
-SELECT subject, link, subject IN (SELECT subject FROM quarantined), subject
-FROM (SELECT DISTINCT subject FROM said) AS everyone LEFT JOIN linked USING (subject)
+SELECT subject, coalesce(linked.link, archived.link),
+       coalesce(quarantined.hidden, archived.hidden, false), subject
+FROM (SELECT DISTINCT subject FROM said) AS everyone
+LEFT JOIN linked USING (subject) LEFT JOIN quarantined USING (subject) LEFT JOIN archived USING (subject)
 ORDER BY subject
 ON CONFLICT (subject) DO UPDATE SET link = excluded.link, hidden = excluded.hidden
 """

@@ -16,6 +16,7 @@ import inspect
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -110,6 +111,8 @@ def _code() -> str:
     project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"]
     said = [candidates.GATHER_PERSONAL, candidates.GATHER_GIVEN]
     said += [inspect.getsource(module) for module in (candidates, reasons, rerank, rules, wishes)]
+    # Read, for these two import receipts, or torch.
+    said += [Path(__file__).with_name(name).read_text() for name in ("pipeline.py", "encoders.py")]
     digest = hashlib.blake2b("".join(said).encode(), digest_size=6).hexdigest()
     return f"{project['version']}+{digest}"
 

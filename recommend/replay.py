@@ -17,6 +17,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, text
 
+from behavior import coverage
 from catalog.countings import of_json
 from catalog.wishes import RuleRow, ScenarioSettings, wishes
 from recommend import receipts, travel
@@ -213,7 +214,9 @@ def _shopper_gone(inside: Connection, slate: Slate) -> Iterator[str]:
     said = inside.scalar(text(HISTORY), {"subject": slate.subject})
     known = orjson.loads(said) if said else None
     if slate.receipt["history"] not in (None, known):
-        yield "the log no longer has all that the shopper had done (erased or archived)"
+        gone = coverage.spans(coverage.months_with([slate.subject]))
+        archived = f"archived: {gone}" if gone else "erased"
+        yield f"the log no longer has all that the shopper had done ({archived})"
 
 
 def _other_wishes(

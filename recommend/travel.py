@@ -18,7 +18,7 @@ import orjson
 from django.db import transaction
 from sqlalchemy import Connection, text
 
-from behavior import people, user_state
+from behavior import coverage, people, user_state
 from catalog import past
 from catalog.countings import Counting
 from recommend import fold
@@ -65,8 +65,10 @@ def before(moment: datetime) -> Seen:
 def back_at(moment: datetime, each: Any = iter) -> Iterator[None]:
     """Inside the block serving answers as of the moment; nothing of it remains.
 
-    `each` wraps the loop over projections (a progress bar).
+    `each` wraps the loop over projections (a progress bar). Raises Unusable where months of
+    before then are archived: what they say of items and shoppers would be missing.
     """
+    _require_whole(moment)
     with rebuilt(before(moment), each):
         yield
 
@@ -87,8 +89,10 @@ def rebuilt(seen: Seen, each: Any = iter) -> Iterator[Connection]:
 def keep(schema: str, moment: datetime, each: Any = iter) -> None:
     """Make the tables of the moment in `schema`, to be visited later; an old one is replaced.
 
-    Raises Unusable for a name that is taken by anything but an earlier run.
+    Raises Unusable for a name that is taken by anything but an earlier run, and where months of
+    before then are archived.
     """
+    _require_whole(moment)
     with one_snapshot() as inside:
         _check_name(inside, schema)
         with fold.beside(inside, TABLES, schema):
@@ -97,6 +101,16 @@ def keep(schema: str, moment: datetime, each: Any = iter) -> None:
         note = orjson.dumps({"as_of": moment, "versions": _versions()}).decode()
         # A comment takes no parameters; SQLAlchemy would take a colon for one.
         inside.exec_driver_sql(f"COMMENT ON SCHEMA {schema} IS '{note}'")
+
+
+def _require_whole(moment: datetime) -> None:
+    then = moment.astimezone(UTC)
+    gone = [one.month for one in coverage.archived() if one.month <= (then.year, then.month)]
+    if gone:
+        raise Unusable(
+            f"The log of before {then:%Y-%m-%d} lacks archived months ({coverage.spans(gone)})."
+            f" Attach them first (`archive --attach {gone[0]}`)."
+        )
 
 
 @contextlib.contextmanager

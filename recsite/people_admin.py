@@ -21,7 +21,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from unfold.decorators import action, display
 
 from behavior import dossier, links, quarantine
-from recommend.erase import Nobody, erase
+from recommend.erase import Nobody, OutOfReach, erase
+from recommend.fold import FoldedByNewer
 from recsite import shopper
 from recsite.filters import is_shopper
 from recsite.models import ShopperRow
@@ -150,6 +151,9 @@ class ShopperRowAdmin(ActsOnShoppers):
             done = erase(row.name, asked_by="admin")
         except Nobody:  # someone else was faster
             return redirect("admin:recsite_shopperrow_changelist")
+        except (OutOfReach, FoldedByNewer) as error:
+            messages.error(request, str(error))
+            return redirect("admin:recsite_shopperrow_change", row.pk)
         _log(request, [row], DELETION, f"Erased (proof {done.erasure}).")
         said = f"Erased: {many(done.events, 'event')} and {many(done.slates, 'list')}. This is the proof."
         self.message_user(request, said, messages.SUCCESS)

@@ -31,7 +31,7 @@ from behavior import archive, coverage, month_file, months, tasks
 from behavior.coverage import MonthsArchived
 from behavior.events import Event, Kind, Line
 from behavior.months import Month
-from recommend import fold
+from recommend import fold, travel
 from recommend.projections import PROJECTIONS
 from recommend.tasks import advance as advance_task
 from recsite import dashboard
@@ -47,8 +47,10 @@ from tests.given import (
     did,
     differing,
     given,
+    identify,
     logged,
     purchase,
+    quarantine,
     serve,
     view,
 )  # fmt: skip
@@ -401,7 +403,7 @@ import django
 django.setup()
 from behavior import archive, coverage
 from behavior.months import Month
-from recommend import fold
+from recommend import fold, travel
 from recommend.projections import PROJECTIONS
 names = [one.NAME for one in PROJECTIONS]
 print("ready", flush=True)
@@ -961,3 +963,52 @@ def test_whatever_goes_and_comes_back_the_tables_hold_what_the_set_of_facts_says
         "person": {},
     }  # fmt: skip
     assert differing() == []
+
+
+# ── people ─────────────────────────────────────────────────────────────────────────────────
+
+
+def people() -> dict[str, tuple[str | None, bool]]:
+    """Each name → who they are one person with, and whether they are hidden."""
+    return {
+        name: (person, hidden)
+        for name, person, hidden in ask(
+            "SELECT one.key, other.key, hidden FROM person JOIN subject_key AS one USING (subject)"
+            " LEFT JOIN subject_key AS other ON other.subject = person.person"
+        )
+    }
+
+
+def people_of_january(folder: Path) -> None:
+    """A tab and a phone that are ann, and a bot, as January says; then January is archived."""
+    make(JAN)
+    given(view("anonymous:tab", "mug", at=at(1)), view("anonymous:bot", "mug", at=at(1)))
+    given(identify("anonymous:tab", "ann", at=at(1, 2)), quarantine("anonymous:bot", at=at(1, 2)))
+    put_away(JAN, folder)
+
+
+def test_what_archived_months_said_of_people_stands_when_more_is_said(tmp_path: Path) -> None:
+    people_of_january(tmp_path)
+    given(identify("anonymous:bot", "eve"), identify("anonymous:phone", "ann"))
+    given(quarantine("anonymous:tab"), quarantine("anonymous:tab", undo=True, at=1))
+    assert people()["anonymous:bot"] == (None, True)
+    assert people()["anonymous:tab"] == ("user:ann", False)
+    assert people()["anonymous:phone"] == ("user:ann", False)
+
+
+def test_what_archived_months_said_of_people_can_be_taken_back(tmp_path: Path) -> None:
+    people_of_january(tmp_path)
+    given(identify("anonymous:tab", "ann", undo=True), quarantine("anonymous:bot", undo=True))
+    assert people()["anonymous:tab"] == ("anonymous:tab", False)
+    assert people()["anonymous:bot"] == ("anonymous:bot", False)
+    given(identify("anonymous:tab", "bob", at=1))
+    assert people()["anonymous:tab"] == ("user:bob", False)
+
+
+def test_nobody_travels_to_a_time_of_which_months_are_archived(tmp_path: Path) -> None:
+    people_of_january(tmp_path)
+    lacks = r"^The log of before 2026-03-02 lacks archived months \(2018-01\)\. Attach them first"
+    with pytest.raises(CommandError, match=lacks):
+        say("refresh", "--rebuild", "--as-of", "2026-03-02", "--into", "then")
+    with pytest.raises(travel.Unusable, match=lacks), travel.back_at(START):
+        pass

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ from tests.given import (
     state,
     view,
 )
+from tests.test_erase import archived_month
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -356,3 +358,11 @@ def test_who_may_only_look_at_suspects_hides_none(bots: None) -> None:
     client.post(SUSPECTS, {"action": "hide", "_selected_action": [number("user:even")]})
     assert client.post(SUSPECTS + "look/").status_code == 403
     assert None not in persons().values()
+
+
+def test_who_cannot_be_erased_yet_is_said(committed: None, admin: Client, tmp_path: Path) -> None:
+    archived_month(tmp_path).unlink()
+    at = reverse("admin:recsite_shopperrow_erase", args=[number("user:ann")])
+    page = admin.post(at, follow=True).content.decode()
+    assert "There is no file" in page
+    assert number("user:ann")

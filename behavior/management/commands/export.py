@@ -1,11 +1,12 @@
 """`manage.py export USER`: all that is kept about a person, as JSONL."""
 
 from argparse import ArgumentParser
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from behavior import dossier, people
+from behavior import dossier
 from behavior.events import subject_key
 
 
@@ -25,12 +26,14 @@ class Command(BaseCommand):
         self, *args: Any, name: str, anonymous: bool, out: str | None, **options: Any
     ) -> None:
         key = subject_key(None, name) if anonymous else subject_key(name, None)
-        if not people.members([key]):
-            raise CommandError(f"There is no shopper {key!r}.")
         try:
-            lines = map(dossier.line, dossier.told_of(key))
+            rows = dossier.told_of(key)
         except dossier.OutOfReach as error:
             raise CommandError(str(error)) from None
+        first = next(rows, None)
+        if first is None:
+            raise CommandError(f"There is no shopper {key!r}.")
+        lines = map(dossier.line, chain((first,), rows))
         if not out:
             for line in lines:
                 self.stdout.write(line.decode())

@@ -267,6 +267,40 @@ def test_a_person_is_told_of_and_forgotten(client: Client) -> None:
     assert [subject for *_, subject in kept()] == ["user:bob", None]
 
 
+NAMING_ANN: Final = (
+    {"event": "fly", "user_id": "bob", "anonymous_id": "ann's phone", "previous_user_id": "ann"},
+    {"method": "POST", "path": "/fly/", "params": {"userId": "ann", "itemId": "mug"}},
+    {"event": "fly", "customer": {"id": "ann", "name": "A."}},
+    {"event": "fly", "anonymous_id": 'a "quoted" (ann)', "userId": "ann"},
+)
+NOT_NAMING_ANN: Final = (
+    {"event": "fly", "user_id": "anne", "item_id": "ann"},
+    {"event": "fly", "user_id": "bob", "params": {"title": "ann"}},
+)
+
+
+@pytest.mark.parametrize("record", NAMING_ANN)
+def test_a_record_that_names_a_person_anywhere_is_theirs(client: Client, record: Any) -> None:
+    post(client, record)
+    assert len(list(rejected.told_of(["user:ann"]))) == 1
+    assert rejected.forget(["user:ann"]) == 1
+    assert kept() == []
+
+
+@pytest.mark.parametrize("record", NOT_NAMING_ANN)
+def test_a_record_in_which_the_name_means_something_else_is_not(
+    client: Client, record: Any
+) -> None:
+    post(client, record)
+    assert list(rejected.told_of(["user:ann"])) == []
+    assert rejected.forget(["user:ann"]) == 0
+
+
+def test_a_name_is_no_pattern(client: Client) -> None:
+    post(client, view(event="fly", user_id="a.*(b"), view(event="fly", user_id="axx(b"))
+    assert rejected.forget(["user:a.*(b"]) == 1
+
+
 # ── another try ────────────────────────────────────────────────────────────────────────────
 
 

@@ -32,6 +32,7 @@ from tests.given import (
     state,
     view,
 )
+from tests.test_concurrency import everyone
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -284,6 +285,22 @@ def test_an_empty_position_waits_for_nothing(public: Client) -> None:
     given(view("ann", "mug"))
     status, body, took = asked(public, "")
     assert (status, "behind" in body, took < LONGEST) == (200, False, True)
+
+
+def test_a_list_waits_for_the_fold_that_comes_meanwhile(public: Client) -> None:
+    item("mug")
+    advance()
+    (appended,) = given(view("ann", "mug"))
+    answers = []
+
+    def fold_later() -> None:
+        time.sleep(0.3)
+        advance()
+
+    everyone(lambda: answers.append(asked(public, appended.position)), fold_later)
+    ((status, body, _),) = answers
+    assert (status, "behind" in body) == (200, False)
+    assert [shown["item_id"] for shown in body["items"]] == ["mug"]
 
 
 def test_a_position_that_was_reached_is_not_behind(public: Client) -> None:

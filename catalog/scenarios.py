@@ -52,3 +52,5 @@ SHIPPED: Final[tuple[dict[str, Any], ...]] = (
         "diversity": 0.0,
     },
 )
+
+HOME: Final = SHIPPED[0]

@@ -14,15 +14,19 @@ HALF_LIFE_HOURS: Final = 90 * 24.0
 HABIT: Final = 2
 """Purchases that make a habit. One is none: who bought a sofa wants no second."""
 
-SOURCE: Final = f"""
+_SOURCE: Final = f"""
 SELECT {AGAIN} AS source, item, score / max(score) OVER () AS share, item AS because
 FROM (
     SELECT item, sum(power(2::float8, hour / {HALF_LIFE_HOURS}::float8)) AS score
     FROM user_item,
          unnest(CASE WHEN 0 > ANY (bought) THEN kept(bought) ELSE bought END) AS hour
-    WHERE person = (SELECT person FROM shopper) AND bought[{HABIT}] IS NOT NULL
+    WHERE person = (SELECT person FROM shopper) AND {{bought}} IS NOT NULL
       AND (%(weights)s::float8[])[{AGAIN}] > 0
-    GROUP BY item HAVING count(*) >= {HABIT}
+    GROUP BY item HAVING count(*) >= {{least}}
     ORDER BY score DESC, item LIMIT %(pool)s
 ) AS habit
 """
+
+SOURCE: Final = _SOURCE.format(bought=f"bought[{HABIT}]", least=HABIT)
+EVERY: Final = _SOURCE.format(bought="bought", least=1)
+"""All that was bought, where a ranker knows what is bought once only."""

@@ -7,15 +7,20 @@ names here, and nowhere else: not on sale, seen, dismissed, outside the category
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import orjson
 
 from behavior import people
 from behavior.events import Kind, by_signal
 from recommend import again
 from recommend.projections import content, covisit, popularity
+from recommend.ranker import features, store
 from recsite.db import cursor
+
+COLUMNS: Final = 10
 
 HISTORY: Final = 30
 """Events of the shopper that seed a personal list."""
@@ -81,12 +86,12 @@ GIVEN: Final = (
 # Where this very statement stands: its snapshot of the log, which projections it read and how
 # far they had folded, and how much of the shopper it began with. Asked by a statement of its
 # own, a fold that commits in between would make it untrue.
-STANDING: Final = """
+STANDING: Final = f"""
 SELECT json_build_object(
     'snapshot', pg_current_snapshot()::text, 'cluster', here.epoch,
     'projections', (SELECT json_object_agg(name, json_build_array(version, snapshot, settings))
                     FROM projection WHERE epoch = here.epoch),
-    'history', ({history}))::text
+    'ranker', {store.LIVE}, 'history', ({{history}}))::text
 FROM (SELECT system_identifier::text AS epoch FROM pg_control_system()) AS here
 """
 
@@ -106,7 +111,7 @@ WITH shopper AS MATERIALIZED (
 ), taste AS MATERIALIZED (
     {content.TASTE}
 ), proposed(source, item, share, because) AS (
-    {covisit.SOURCE} UNION ALL {content.SOURCE} UNION ALL {popularity.SOURCE} UNION ALL {again.SOURCE}
+    {covisit.SOURCE} UNION ALL {content.SOURCE} UNION ALL {popularity.SOURCE} UNION ALL {{again}}
 ), fused AS MATERIALIZED (
     SELECT item, sum(share) AS score, array_agg(source) AS sources, array_agg(share) AS shares,
            array_agg(because) AS becauses
@@ -114,8 +119,14 @@ WITH shopper AS MATERIALIZED (
           FROM proposed ORDER BY source) AS weighted
     WHERE share > 0 GROUP BY item
 )
-(SELECT fused.item, item_id, score, sources, shares, becauses, lineage, brand, passage,
-       CASE WHEN %(attributes)s THEN attributes::text END
+{{best}}
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ({STANDING}){{none}}
+"""
+
+_BEST: Final = f"""
+SELECT fused.item, item_id, score, sources, shares, becauses, lineage, brand, passage,
+       CASE WHEN %(attributes)s THEN attributes::text END AS attributes{{price}}
 FROM (SELECT * FROM fused ORDER BY score DESC, item) AS fused
 JOIN catalog_item ON catalog_item.id = fused.item
 LEFT JOIN catalog_category ON catalog_category.id = catalog_item.category_id
@@ -130,12 +141,26 @@ WHERE available AND (stock IS NULL OR stock > 0)
             AND kinds & %(seen)s <> 0
             AND (%(seen)s <> {PURCHASED} OR kinds & {1 << Kind.REFUND} = 0 OR kept(bought) IS NOT NULL)))
 ORDER BY score DESC, fused.item
-LIMIT %(pool)s)
-UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ({STANDING})
+LIMIT %(pool)s
 """
-GATHER_PERSONAL: Final = GATHER.format(seeds=PERSONAL, history=BEGAN_WITH)
-GATHER_GIVEN: Final = GATHER.format(seeds=GIVEN, history="NULL")
+# For the ranker: one look-up more for each of the best, and all that the shopper ever bought.
+_TOLD: Final = f"""
+SELECT best.item, item_id, best.score, sources, shares, becauses, lineage, brand, passage, attributes,
+       {features.COLUMNS}
+FROM ({_BEST.format(price=", price")}) AS best {features.JOINS}
+ORDER BY best.score DESC, best.item
+"""
+
+
+def _gathering(seeds: str, history: str, *, ranked: bool = False) -> str:
+    best, none = (_TOLD, ", NULL") if ranked else (_BEST.format(price=""), "")
+    found = again.EVERY if ranked else again.SOURCE
+    return GATHER.format(seeds=seeds, history=history, again=found, best=f"({best})", none=none)
+
+
+GATHER_PERSONAL: Final = _gathering(PERSONAL, BEGAN_WITH)
+GATHER_RANKED: Final = _gathering(PERSONAL, BEGAN_WITH, ranked=True)
+GATHER_GIVEN: Final = _gathering(GIVEN, "NULL")
 
 # Items that the merchant pinned, where they may be shown.
 PINNED: Final = f"""
@@ -156,6 +181,7 @@ class Wanted:
 
     `weights` are in the order of sources; `seen` is a bit mask of event kinds; `category`
     is popularity.EVERYTHING for the whole shop; `attributes` are read only where a rule asks.
+    With a `ranker` and `now` each candidate is described to it.
     """
 
     shopper: str | None
@@ -165,23 +191,47 @@ class Wanted:
     seen: int
     pool: int
     attributes: bool = False
+    ranker: str | None = None
+    now: datetime | None = None
 
 
 class Gathered(NamedTuple):
-    """The best candidates, best first, equal scores in the order of interned ids; and where
-    the statement stood that found them."""
+    """The best candidates, best first, equal scores in the order of interned ids; where the
+    statement stood that found them; and what the ranker is told, a row a candidate."""
 
     candidates: list[Candidate]
     standing: dict[str, Any]
+    told: features.Matrix | None = None
 
 
 def gather(wanted: Wanted) -> Gathered:
     """Ask every source at once."""
-    statement = GATHER_PERSONAL if wanted.seeds is None else GATHER_GIVEN
     with cursor() as hot:
-        hot.execute(statement, _parameters(wanted), prepare=True, binary=True)
+        hot.execute(_statement(wanted), _parameters(wanted), prepare=True, binary=True)
         *rows, standing = hot.fetchall()
-    return Gathered([_candidate(row) for row in rows], orjson.loads(standing[-1]))
+    found = [_candidate(row[:COLUMNS]) for row in rows]
+    return Gathered(found, orjson.loads(standing[COLUMNS - 1]), _told(wanted, rows))
+
+
+def _statement(wanted: Wanted) -> str:
+    if wanted.seeds is not None:
+        return GATHER_GIVEN
+    return GATHER_PERSONAL if wanted.ranker is None else GATHER_RANKED
+
+
+def _told(wanted: Wanted, rows: Sequence[tuple[Any, ...]]) -> features.Matrix | None:
+    """Shares as the sources gave them, whatever weights the merchant gives the sources."""
+    if wanted.ranker is None or wanted.now is None:
+        return None
+    shares = np.zeros((len(rows), len(wanted.weights)))
+    for place, row in enumerate(rows):
+        for source, share in zip(row[3], row[4], strict=True):
+            shares[place, source - 1] = share / wanted.weights[source - 1]
+    return features.matrix(shares, [row[COLUMNS] for row in rows], _hour(wanted.now))
+
+
+def _hour(now: datetime) -> int:
+    return int(now.timestamp() // 3600)
 
 
 def pinned(items: Sequence[int], wanted: Wanted) -> dict[int, Candidate]:
@@ -203,6 +253,8 @@ def _parameters(wanted: Wanted) -> dict[str, Any]:
         "seen": wanted.seen,
         "pool": wanted.pool,
         "attributes": wanted.attributes,
+        "ranker": wanted.ranker,
+        "hour": _hour(wanted.now) if wanted.now else None,
     }
 
 

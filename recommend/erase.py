@@ -176,6 +176,8 @@ DELETE FROM person WHERE subject = ANY (:subjects)
 STATE: Final = (
     suspects.ALONE,
     "DELETE FROM suspect WHERE person = ANY (:members)",
+    # Until they are counted anew, what the ranker knew of these items counted this person.
+    "DELETE FROM item_habit WHERE item IN (SELECT item FROM user_item WHERE person = ANY (:members))",
     "DELETE FROM user_state WHERE person = ANY (:members)",
     "DELETE FROM user_item WHERE person = ANY (:members)",
     "DELETE FROM person WHERE subject = ANY (:members)",

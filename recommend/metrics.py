@@ -37,11 +37,16 @@ def judge(
     return Quality(
         shoppers=len(relevant),
         hit_rate=sum(map(any, hits)) / n,
-        ndcg=sum(_dcg(h) / _dcg([True] * size) for h, size in zip(hits, sizes, strict=True)) / n,
+        ndcg=sum(ndcg(h, size) for h, size in zip(hits, sizes, strict=True)) / n,
         recall=sum(sum(h) / size for h, size in zip(hits, sizes, strict=True)) / n,
         precision=sum(sum(h) / k for h in hits) / n,
         coverage=len(shown) / catalogue if catalogue else 0.0,
     )
+
+
+def ndcg(hits: Sequence[bool], size: int) -> float:
+    """Of one list: what was hit at each place, and how many hits its ideal has."""
+    return _dcg(hits) / _dcg([True] * size)
 
 
 def _dcg(hits: Sequence[bool]) -> float:

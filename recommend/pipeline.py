@@ -1,4 +1,4 @@
-"""The way from a request to a list: seeds, candidates, rules, re-ranking, pins, slate.
+"""The way from a request to a list: seeds, candidates, ranker, rules, re-ranking, pins, slate.
 
 Every list goes this one way, from the API, in batch and in evaluation. It promises the same
 list for the same request over the same tables, that the answer says by how much it falls
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from behavior import slates
 from catalog.wishes import RuleRow, ScenarioSettings, wishes
-from recommend import candidates, reasons, receipts, rerank, rules
+from recommend import candidates, ordering, reasons, receipts, rerank, rules
 from recommend.candidates import PURCHASED, Candidate, Wanted
 from recommend.projections.popularity import EVERYTHING
 from recommend.reasons import Reason
@@ -95,6 +95,7 @@ def arrange(
         seen=SEEN[ask.exclude_seen or settings.exclude_seen],
         pool=_pool(count),
         attributes=any(rule.attribute for rule in rows),
+        now=now,
     )
     chosen, acted, standing = _choose(wanted, rows, settings, count)
     if len(chosen) < count:
@@ -134,7 +135,7 @@ def _choose(
     wanted: Wanted, rows: Sequence[RuleRow], settings: ScenarioSettings, count: int
 ) -> tuple[list[Candidate], dict[str, Any], dict[str, Any]]:
     """Rules weigh, re-ranking orders, pins take their slots, the list is cut."""
-    gathered = candidates.gather(wanted)
+    gathered = ordering.gather(wanted)
     weighed = rules.weigh(gathered.candidates, rows)
     best = weighed.candidates[: _pool(count)]
     ordered = rerank.diversify(best, count, diversity=settings.diversity)

@@ -24,7 +24,8 @@ from django.conf import settings
 
 from catalog import wishes
 from catalog.wishes import RuleRow, ScenarioSettings
-from recommend import candidates, reasons, rerank, rules
+from recommend import candidates, ordering, reasons, rerank, rules
+from recommend.ranker import features, network
 
 if TYPE_CHECKING:
     from recommend.pipeline import Ask
@@ -78,6 +79,7 @@ def worded(receipt: Mapping[str, Any]) -> list[tuple[str, str]]:
             for name, (_, _, said) in sorted(read.items())
             if said.get("weights")
         ),
+        ("ranker", receipt.get("ranker") or "none: the blend alone"),
         ("shopper's last events", str(shopper[0]) if shopper else "none"),
         ("settings", _pairs(settings)),
         ("rules in force", "; ".join(rules) or "none"),
@@ -109,8 +111,9 @@ def _short(value: Any) -> Any:
 def _code() -> str:
     """The version and a digest of all that makes a list: the statements and their modules."""
     project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"]
-    said = [candidates.GATHER_PERSONAL, candidates.GATHER_GIVEN]
-    said += [inspect.getsource(module) for module in (candidates, reasons, rerank, rules, wishes)]
+    said = [candidates.GATHER_PERSONAL, candidates.GATHER_RANKED, candidates.GATHER_GIVEN]
+    modules = (candidates, ordering, features, network, reasons, rerank, rules, wishes)
+    said += [inspect.getsource(module) for module in modules]
     # Read, for these two import receipts, or torch.
     said += [Path(__file__).with_name(name).read_text() for name in ("pipeline.py", "encoders.py")]
     digest = hashlib.blake2b("".join(said).encode(), digest_size=6).hexdigest()

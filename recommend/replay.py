@@ -24,8 +24,10 @@ from recommend import receipts, travel
 from recommend.fold import HERE
 from recommend.pipeline import Ask, Refused, arrange
 from recommend.projections import PROJECTIONS
+from recommend.ranker import features
 from recsite.db import cursor
 
+RANKER: Final = re.compile(r"[0-9a-f]{12}")
 SNAPSHOT: Final = re.compile(r"\d+:\d+:[\d,]*")
 MOST_DIFFERENCES: Final = 5
 
@@ -49,6 +51,8 @@ WHERE NOT EXISTS (SELECT FROM catalog_item WHERE item_id = name)
 
 # A rule about an item that was named later only has no part in the list.
 ON_SHELF: Final = "SELECT id FROM catalog_item WHERE id = ANY(:items)"
+
+KNOWN_RANKER: Final = "SELECT true FROM rec.ranker WHERE name = :name AND features = :features"
 
 MEANWHILE: Final = """
 SELECT count(*) FROM rec.event
@@ -147,7 +151,13 @@ def _seen(slate: Slate) -> travel.Seen:
     counted = {name: of_json(said) for name, (_, _, said) in _read_by(slate).items()}
     passages = f"live.encoded_xid IS NULL OR {_visible('live.encoded_xid', snapshot)}"
     named = () if slate.ask.category is None else (slate.ask.category,)
-    return travel.Seen(_visible("xid", snapshot), folded, passages, named, counted)
+    return travel.Seen(_visible("xid", snapshot), folded, passages, named, counted, _ranker(slate))
+
+
+def _ranker(slate: Slate) -> str:
+    """The ranker of the receipt, as an SQL expression; the blend had none."""
+    name = slate.receipt.get("ranker")
+    return f"'{name}'" if name and RANKER.fullmatch(name) else "NULL"
 
 
 def _read_by(slate: Slate) -> dict[str, tuple[int, str, dict[str, Any]]]:
@@ -182,6 +192,7 @@ def _causes(
 ) -> Iterator[str]:
     """Every input that is not what it was, the surest first."""
     yield from _other_code(slate)
+    yield from _ranker_gone(inside, slate)
     yield from _shopper_gone(inside, slate)
     shown = {"shown": [place.item_id for place in slate.places]}
     for item_id in inside.scalars(text(OFF_SHELF), shown):
@@ -203,6 +214,12 @@ def _other_code(slate: Slate) -> Iterator[str]:
         version = read[one.NAME][0] if one.NAME in read else one.VERSION
         if version != one.VERSION:
             yield f"the projection {one.NAME} had version {version}, it now has {one.VERSION}"
+
+
+def _ranker_gone(inside: Connection, slate: Slate) -> Iterator[str]:
+    name = slate.receipt.get("ranker")
+    if name and not inside.scalar(text(KNOWN_RANKER), {"name": name, "features": features.NAME}):
+        yield f"the ranker {name} is gone, or reads features as this code does not"
 
 
 def _shopper_gone(inside: Connection, slate: Slate) -> Iterator[str]:

@@ -24,6 +24,7 @@ from catalog.countings import Counting
 from recommend import fold
 from recommend.projections import PROJECTIONS
 from recommend.projections.content import NAMED
+from recommend.ranker import store
 from recsite.db import one_snapshot
 
 TABLES: Final = (
@@ -43,13 +44,15 @@ class Seen:
     """Which facts were seen, as conditions on the log's rows: by whoever serves, and by each
     projection (one that is not named had seen none). `passages` is a condition on rows of
     passage, `named` are category paths known to have been there, `counted` is how a projection
-    counted, where that is known better than from the merchant's facts."""
+    counted, where that is known better than from the merchant's facts. `ranker` is an SQL expression for
+    the name of the one that was live."""
 
     serving: str
     folded: Mapping[str, str]
     passages: str
     named: tuple[str, ...] = ()
     counted: Mapping[str, Counting] = field(default_factory=dict)
+    ranker: str = "NULL"
 
 
 def before(moment: datetime) -> Seen:
@@ -58,7 +61,12 @@ def before(moment: datetime) -> Seen:
     named = (
         "EXISTS (SELECT FROM {schema}.named_passage AS named WHERE named.passage = live.passage)"
     )
-    return Seen(facts, {one.NAME: facts for one in PROJECTIONS}, named)
+    return Seen(facts, {one.NAME: facts for one in PROJECTIONS}, named, ranker=_ranker_at(moment))
+
+
+def _ranker_at(moment: datetime) -> str:
+    return f"""(SELECT name FROM rec.ranker WHERE live_since <= '{moment.astimezone(UTC).isoformat()}'
+                ORDER BY live_since DESC LIMIT 1)"""
 
 
 @contextlib.contextmanager
@@ -143,6 +151,7 @@ def _fill(inside: Connection, schema: str, seen: Seen, each: Any) -> None:
         _shelve(inside, schema, seen.serving, seen)
     user_state.fill(inside)
     _show_passages(inside, schema, seen.passages)
+    inside.exec_driver_sql(store.VIEW.format(schema=schema, wanted=seen.ranker))
     for name in (*(table.name for table in TABLES), *past.TABLES):
         inside.execute(text(f"ANALYZE {schema}.{name}"))
 

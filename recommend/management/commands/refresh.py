@@ -1,7 +1,8 @@
-"""`manage.py refresh`: every projection to the log's end, every text encoded."""
+"""`manage.py refresh`: every projection to the log's end, every text encoded, the ranker taught."""
 
 from argparse import ArgumentParser
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -9,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from behavior.coverage import MonthsArchived
 from recommend import embed, encoders, fold, travel
 from recommend.projections import Projection
+from recommend.ranker import learn
 from recsite.numbers import many
 from recsite.progress import bar
 from recsite.times import moment
@@ -30,7 +32,7 @@ class Command(BaseCommand):
     help = "Bring projections to the log's end and encode new texts."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--only", metavar="NAME", help="one projection")
+        parser.add_argument("--only", metavar="NAME", help="one projection, or the ranker")
         parser.add_argument("--rebuild", action="store_true", help="build anew and switch")
         parser.add_argument(
             "--without-archived", action="store_true",
@@ -46,7 +48,7 @@ class Command(BaseCommand):
             self._keep(only, options["rebuild"], options["as_of"], options["into"])
             return
         try:
-            chosen = fold.named(only)
+            chosen = () if only == "ranker" else fold.named(only)
         except fold.UnknownProjection as error:
             raise CommandError(str(error)) from None
         run = _run(**options)
@@ -61,6 +63,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{done.name}: {many(done.events, 'event')} in {done.seconds:.1f} s")
         if only in (None, "content"):
             self._embed()
+        if only in (None, "ranker"):
+            self._learn(again=only == "ranker")
 
     def _keep(self, only: str | None, rebuild: bool, as_of: str | None, into: str | None) -> None:
         if only or not (rebuild and as_of and into):
@@ -81,3 +85,10 @@ class Command(BaseCommand):
         except encoders.ModelMissing as error:
             self.stderr.write(f"{error} Lists go on without content.")
         self.stdout.write(f"texts: {waiting - embed.waiting():,} encoded")
+
+    def _learn(self, *, again: bool) -> None:
+        now = datetime.now(UTC)
+        if not (again or learn.is_due(now)):
+            return
+        done = learn.learn(now, lambda each: bar("ranker", of=list(each), unit=""))
+        self.stdout.write(f"ranker: {done.said}")

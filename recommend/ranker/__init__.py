@@ -1,0 +1,6 @@
+"""The ranker: a small network that puts a list's candidates in order, learned from the log.
+
+features → examples → training → network → store: what is told of a candidate, lists of the
+past with what was bought afterwards, how the network learns from them, how it scores, and
+which one is live. Serving knows features, network and store only, and loads numpy, not torch.
+"""

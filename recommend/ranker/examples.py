@@ -1,0 +1,95 @@
+"""Examples: lists of the past, with what the shopper bought in the weeks after.
+
+For each of a few windows at the log's end the log before it is folded (recommend.split), every
+source is asked as serving asks it, and what a shopper bought in the window is what should have
+stood first. Each shopper gives two lists: of all items, and of those that were new to them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import text
+
+from behavior.user_state import KIND_LIST
+from recommend import candidates, split
+from recommend.candidates import Wanted
+from recommend.ranker import habits
+from recommend.ranker.features import Matrix
+from recsite.db import cursor
+
+SCHEMA: Final = "rec_examples"
+
+LONGEST: Final = timedelta(days=30)
+SHARE: Final = 6
+"""A window is 30 days, or this part of a log that is shorter than that."""
+
+WINDOWS: Final = 3
+SHOPPERS: Final = 1_000
+"""A window; each is asked for two lists, at about 15 ms."""
+
+SPAN: Final = f"""
+SELECT min(uuid_extract_timestamp(id)), max(uuid_extract_timestamp(id))
+FROM event WHERE kind IN ({KIND_LIST}) AND subject IS NOT NULL AND id < first_id(%s)
+"""
+
+INTERACTED: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A list: `told` (candidates, features), `wanted` (candidates), whether each was bought;
+    `blended` the candidates' scores in the blend; `missed` how much was bought that is not in it."""
+
+    person: int
+    told: Matrix
+    wanted: npt.NDArray[np.bool_]
+    blended: npt.NDArray[np.float64]
+    missed: int
+
+
+def windows(until: datetime) -> list[tuple[datetime, datetime]]:
+    """(cut, end) of each window before `until`, the newest first; none for an empty log."""
+    with cursor() as hot:
+        first, last = hot.execute(SPAN, [until]).fetchone() or (None, None)
+    if first is None:
+        return []
+    length = min(LONGEST, (last - first) / SHARE)
+    end = last + timedelta(milliseconds=1)
+    return [(end - length * (n + 1), end - length * n) for n in range(WINDOWS)]
+
+
+def collect(
+    wanted: Wanted, cut: datetime, end: datetime, shoppers: Any = iter
+) -> Iterator[Example]:
+    """The examples of a window. `shoppers` wraps the loop over shoppers (a progress bar)."""
+    with split.before(cut, SCHEMA) as inside:
+        # The name of no ranker: these are the habits that this window knows.
+        habits.fill(inside, "")
+        inside.execute(text("ANALYZE item_habit"))
+        for target in shoppers(split.targets(inside, cut, end, most=SHOPPERS)):
+            for seen in (0, INTERACTED):
+                asked = replace(wanted, shopper=target.key, seen=seen, ranker="", now=cut)
+                example = _example(target, candidates.gather(asked))
+                if example is not None:
+                    yield example
+
+
+def _example(target: split.Target, gathered: candidates.Gathered) -> Example | None:
+    """Nothing is learned from a list in which nothing was bought."""
+    found = [candidate.item for candidate in gathered.candidates]
+    bought = np.array([item in target.items for item in found], dtype=bool)
+    if gathered.told is None or not bought.any():
+        return None
+    blended = np.array([candidate.score for candidate in gathered.candidates])
+    missed = len(target.items) - int(bought.sum())
+    return Example(target.person, gathered.told, bought, blended, missed)
+
+
+def held_out(examples: Sequence[Example], part: int = 5) -> tuple[list[Example], list[Example]]:
+    """Those to learn from, and those of every fifth shopper, who is never learned from."""
+    learned = [e for e in examples if e.person % part]
+    return learned, [e for e in examples if e.person % part == 0]

@@ -1,0 +1,273 @@
+"""The ranker: what it is told, what it learns, when it serves, and that it can be proven."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import pytest
+
+from catalog.scenarios import HOME
+from recommend import erase, ordering, receipts
+from recommend.pipeline import Ask, compose, serve
+from recommend.ranker import examples, features, habits, learn, network, store, training
+from recommend.ranker.examples import Example
+from recommend.ranker.features import HALF_LIVES, RAW, matrix
+from recommend.ranker.network import Network
+from recommend.replay import replay
+from recommend.sources import NAMES
+from recsite.db import one_snapshot
+from tests.given import advance, ask, given, item, minute, purchase, view
+
+NOW: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
+HOUR: Final = int(NOW.timestamp() // 3600)
+DAY: Final = 24 * 60
+NOTHING: Final = [None] * len(RAW)
+
+
+def told(**known: float) -> list[float | None]:
+    """A row of RAW in which only this is known."""
+    return [known.get(name) for name in RAW]
+
+
+def shares(*of: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The first source's shares, a row each."""
+    return np.array([[share, *[0.0] * (len(NAMES) - 1)] for share in of])
+
+
+# ── features ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_whatever_is_unknown_is_a_number() -> None:
+    made = matrix(shares(0.5, 1.0), [NOTHING, NOTHING], HOUR)
+    assert made.dtype == np.float32
+    assert np.isfinite(made).all()
+
+
+def test_a_list_of_nothing_has_no_rows() -> None:
+    assert matrix(shares().reshape(0, len(NAMES)), [], HOUR).shape[0] == 0
+
+
+def test_sums_that_were_taken_back_beyond_nothing_are_numbers() -> None:
+    made = matrix(shares(1.0), [told(seen=-3.0, bought=-1.0, gap=0.0, times=1.0)], HOUR)
+    assert np.isfinite(made).all()
+
+
+def test_the_hour_of_asking_moves_only_ages() -> None:
+    row = told(times=2, first=HOUR - 48, last=HOUR - 24, decayed_30=1.5)
+    then, later = (matrix(shares(1.0), [row], at) for at in (HOUR, HOUR + 24 * 7))
+    assert (then != later).any()
+    assert (then[:, : len(NAMES)] == later[:, : len(NAMES)]).all()
+
+
+def test_what_was_bought_more_often_than_the_rest_is_the_whole_of_the_best() -> None:
+    rows = [
+        told(times=4, **dict.fromkeys([f"decayed_{d}" for d in HALF_LIVES], 2.0)),
+        told(times=2),
+    ]
+    of_best = matrix(shares(0.0, 0.0), rows, HOUR)
+    assert (of_best[0] >= of_best[1]).sum() > (of_best[0] < of_best[1]).sum()
+
+
+# ── network and training ───────────────────────────────────────────────────────────────────
+
+
+def drawn(lists: int, seed: int = 0, decides: int = 3) -> list[Example]:
+    """Lists of twenty, in which the candidate with the most of one feature was bought."""
+    chance = np.random.default_rng(seed)
+    made = []
+    for person in range(lists):
+        rows = chance.normal(size=(20, 6)).astype(np.float32)
+        bought = np.arange(20) == rows[:, decides].argmax()
+        made.append(Example(person, rows, bought, rows[:, 0].astype(np.float64), 0))
+    return made
+
+
+def found(made: Network, lists: list[Example]) -> float:
+    """How often the best is what was bought."""
+    return float(np.mean([e.wanted[made.scores(e.told).argmax()] for e in lists]))
+
+
+def test_it_finds_what_decides() -> None:
+    made = training.train(drawn(400))
+    assert found(made, drawn(100, seed=1)) >= 0.9
+
+
+def test_the_same_examples_make_the_same_network() -> None:
+    assert training.train(drawn(40)).name == training.train(drawn(40)).name
+    assert training.train(drawn(40)).name != training.train(drawn(40, seed=1)).name
+
+
+def test_a_candidate_has_the_same_score_in_any_list() -> None:
+    made = training.train(drawn(40))
+    (one,) = drawn(1, seed=5)
+    alone = [made.scores(one.told[n : n + 1])[0] for n in range(20)]
+    np.testing.assert_allclose(made.scores(one.told), alone, rtol=1e-5)
+
+
+def test_a_network_is_read_as_it_was_written() -> None:
+    made = training.train(drawn(40))
+    again = network.of_json(made.as_json())
+    assert again.name == made.name
+    (one,) = drawn(1, seed=5)
+    np.testing.assert_allclose(made.scores(one.told), again.scores(one.told), rtol=1e-3, atol=1e-4)
+
+
+# ── a shop that learns ─────────────────────────────────────────────────────────────────────
+
+STAPLES: Final = 12
+SHOPPERS: Final = 60
+WEEKS: Final = 20
+
+
+def staples() -> None:
+    """A shopper looks at gadgets all the time, and buys two staples in turns, one a week: the
+    one they bought last is the one that they do not need, and the blend does not know."""
+    for number in range(STAPLES):
+        item(f"staple{number}", title=f"staple {number}")
+        item(f"gadget{number}", title=f"gadget {number}")
+    for week in range(WEEKS):
+        at = week * 7 * DAY
+        given(*(
+            event
+            for who in range(SHOPPERS)
+            for event in (
+                purchase(f"u{who}", f"staple{(who + week % 2) % STAPLES}", at=at + who),
+                view(f"u{who}", f"gadget{(who * 7 + week * 11) % STAPLES}", at=at + who + 10),
+                view(f"u{who}", f"gadget{(who * 3 + week * 5) % STAPLES}", at=at + who + 20),
+            )
+        ))  # fmt: skip
+    advance()
+
+
+END: Final = minute(WEEKS * 7 * DAY)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows of a week, and as many lists as this shop has."""
+    monkeypatch.setattr(examples, "LONGEST", timedelta(days=7))
+    monkeypatch.setattr(learn, "LEAST", 100)
+
+
+live = pytest.mark.usefixtures("committed", "short")
+
+
+@live
+def test_what_was_learned_serves_from_the_next_answer_and_its_receipt_names_it() -> None:
+    staples()
+    before = compose(Ask("home", "user:u1"), END)
+    assert before.receipt["ranker"] is None
+    done = learn.learn(END)
+    assert done.is_live, done.said
+    assert done.judged is not None
+    assert done.judged.ndcg > done.judged.blend
+    slate, after = serve(Ask("home", "user:u1"), END)
+    ((name,),) = ask("SELECT name FROM ranker WHERE is_live")
+    assert after.receipt["ranker"] == name
+    assert dict(receipts.worded(as_kept(slate)))["ranker"] == name
+    turn = f"staple{(1 + WEEKS % 2) % STAPLES}"
+    assert [shown.item_id for shown in before.items].index(turn) > 0
+    assert after.items[0].item_id == turn
+
+
+def as_kept(slate: str) -> dict[str, Any]:
+    ((said,),) = ask(f"SELECT detail->>'receipt' FROM slate WHERE id = '{slate}'")
+    kept: dict[str, Any] = orjson.loads(said)
+    return kept
+
+
+@live
+def test_a_list_that_a_ranker_ordered_is_made_again_and_so_is_one_of_before_it() -> None:
+    staples()
+    blended, _ = serve(Ask("home", "user:u1"), END)
+    assert learn.learn(END).is_live
+    ranked, _ = serve(Ask("home", "user:u1"), END)
+    for slate in (ranked, blended):
+        assert replay(uuid.UUID(slate)).differences == ()
+
+
+@live
+def test_one_that_was_not_good_enough_never_serves() -> None:
+    staples()
+    with one_snapshot() as inside:
+        store.keep(inside, training.train(drawn(40)), store.Judged(9, 99, 0.2, 0.3, None), END)
+        assert store.live(inside) is None
+    assert compose(Ask("home", "user:u1"), END).receipt["ranker"] is None
+
+
+@live
+def test_too_few_lists_teach_nothing_and_it_says_so() -> None:
+    item("mug", title="mug")
+    given(purchase("ann", "mug"), purchase("ann", "mug", at=40 * DAY))
+    advance()
+    done = learn.learn(minute(50 * DAY))
+    assert (done.is_live, done.judged) == (False, None)
+    assert done.said.endswith("100 are needed: the blend serves alone")
+
+
+@live
+def test_an_empty_log_teaches_nothing() -> None:
+    assert examples.windows(END) == []
+    assert not learn.is_due(END)
+    assert learn.learn(END).said.startswith("0 lists to learn from")
+
+
+@live
+def test_it_is_due_again_once_the_log_has_gone_on_by_a_day() -> None:
+    staples()
+    assert learn.is_due(END)
+    learn.learn(END)
+    assert not learn.is_due(END)
+    given(view("u1", "gadget1", at=WEEKS * 7 * DAY + 2 * DAY))
+    assert learn.is_due(END + timedelta(days=3))
+
+
+@live
+def test_the_same_log_teaches_the_same() -> None:
+    staples()
+    learn.learn(END)
+    first = ask("SELECT name, judged::text FROM ranker")
+    ask("DELETE FROM ranker RETURNING name")
+    learn.learn(END)
+    assert ask("SELECT name, judged::text FROM ranker") == first
+
+
+@live
+def test_who_is_erased_is_in_no_habit() -> None:
+    staples()
+    learn.learn(END)
+    before = ask("SELECT count(*) FROM item_habit")
+    assert before == [(STAPLES,)]
+    erase.erase("user:u1", asked_by="test")
+    assert ask("SELECT count(*) FROM item_habit") == [(STAPLES - 2,)]
+    ((name,),) = ask("SELECT name FROM ranker WHERE is_live")
+    with one_snapshot() as inside:
+        habits.fill(inside, name)
+    assert ask("SELECT buyers, count(*) FROM item_habit GROUP BY 1 ORDER BY 1") == [
+        (9, 2), (10, STAPLES - 2)
+    ]  # fmt: skip
+
+
+@live
+def test_a_history_of_long_ago_is_asked_at_its_own_time() -> None:
+    made = store.Ranker(training.train(drawn(10)), END, timedelta(days=365))
+    later = END + timedelta(days=365)
+    assert made.clock(later) == END
+    assert made.clock(later + timedelta(hours=5)) == END + timedelta(hours=5)
+    assert made.clock(END - timedelta(days=9)) == END - timedelta(days=9)
+
+
+@live
+def test_a_ranker_made_for_other_features_is_never_asked() -> None:
+    staples()
+    learn.learn(END)
+    ask("UPDATE ranker SET features = 'of older code' RETURNING name")
+    assert compose(Ask("home", "user:u1"), END).receipt["ranker"] is None
+
+
+def test_candidates_are_drawn_by_the_weights_that_ship() -> None:
+    assert learn.WANTED.weights == [HOME.get(name, 0.0) for name in NAMES]
+    assert learn.WANTED.pool == ordering.POOL
+    assert len(features.NAME) == 12

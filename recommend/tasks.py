@@ -3,6 +3,7 @@
 import functools
 import logging
 import time
+from datetime import UTC, datetime
 from typing import Final
 
 from celery import shared_task
@@ -12,6 +13,8 @@ from behavior.coverage import MonthsArchived
 from recommend import embed as embedding
 from recommend import encoders, fold
 from recommend.projections import PROJECTIONS
+from recommend.ranker import learn as ranking
+from recommend.ranker import store
 from recsite.db import cursor
 
 logger = logging.getLogger("recsite.tasks")
@@ -68,3 +71,13 @@ def embed() -> None:
             continue
     except encoders.ModelMissing as error:
         logger.error("%s Lists go on without content.", error)
+
+
+@shared_task(acks_late=True)
+def learn() -> None:
+    """Make a ranker anew where the log has gone on by a day; count the live one's habits anew
+    where an erasure took them out. A worker that is killed meanwhile has changed nothing."""
+    now = datetime.now(UTC)
+    store.complete()
+    if ranking.is_due(now):
+        logger.info("ranker: %s", ranking.learn(now).said)

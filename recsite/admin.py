@@ -26,7 +26,8 @@ from recsite import dashboard, keys
 from recsite import people_admin as people_admin
 from recsite import suspects_admin as suspects_admin
 from recsite.filters import Happened, Period, as_uuid, is_shopper
-from recsite.models import ApiKey, EventRow, ProjectionRow, SlateRow
+from recsite.models import ApiKey, EventRow, ProjectionRow, RankerRow, SlateRow
+from recsite.numbers import many
 from recsite.windows import ReadOnly
 
 admin.site.index_title = "Overview"
@@ -245,3 +246,44 @@ class ProjectionRowAdmin(ReadOnly):
     @display(description="events waiting")
     def waits(self, row: ProjectionRow) -> str:
         return dashboard.waiting(row.snapshot)
+
+
+@admin.register(RankerRow)
+class RankerRowAdmin(ReadOnly):
+    list_display = ("name", "state", "made_at", "quality", "blend", "learned")
+    fields = ("name", "state", "quality", "blend", "before", "learned", "judged_on", "until",
+              "made_at", "live_since")  # fmt: skip
+    readonly_fields = ("state", "quality", "blend", "before", "learned", "judged_on")
+    when_empty = (
+        "No ranker has been made yet",
+        "It is learned once 300 lists of the past had something in them that was then bought.",
+    )
+    ordering = ("-made_at",)
+    sortable_by = ()
+
+    @display(description="state", label={"live": "success", "not better": "warning"})
+    def state(self, row: RankerRow) -> str:
+        if row.is_live:
+            return "live"
+        return "replaced" if row.live_since else "not better"
+
+    @display(description="NDCG@10")
+    def quality(self, row: RankerRow) -> str:
+        return f"{row.judged['ndcg']:.4f}"
+
+    @display(description="of the blend")
+    def blend(self, row: RankerRow) -> str:
+        return f"{row.judged['blend']:.4f}"
+
+    @display(description="of the one before")
+    def before(self, row: RankerRow) -> str:
+        live = row.judged["live"]
+        return "–" if live is None else f"{live:.4f}"
+
+    @display(description="learned from")
+    def learned(self, row: RankerRow) -> str:
+        return many(row.judged["learned"], "list")
+
+    @display(description="judged on")
+    def judged_on(self, row: RankerRow) -> str:
+        return f"{many(row.judged['lists'], 'list')} of shoppers it had not learned from"

@@ -56,12 +56,15 @@ app.conf.update(
     # A key for each: without one both are bound to the default key and get every task.
     task_queues=[Queue(name, Exchange("recsite"), routing_key=name) for name in ("fold", "embed")],
     task_default_queue="fold",
-    task_routes={"recommend.tasks.embed": {"queue": "embed"}},
+    task_routes={"recommend.tasks.embed": {"queue": "embed"},
+                 "recommend.tasks.learn": {"queue": "embed"}},
     beat_schedule={
         "advance projections": {"task": "recommend.tasks.advance", "schedule": 2.0,
                                 "options": {"expires": 30}},
         "embed changed texts": {"task": "recommend.tasks.embed", "schedule": 30.0,
                                 "options": {"expires": 30}},
+        "teach the ranker": {"task": "recommend.tasks.learn", "schedule": 3600.0,
+                             "options": {"expires": 3600}},
         "make partitions ahead": {"task": "behavior.tasks.make_months", "schedule": 3600.0},
         "bound refused records": {"task": "behavior.tasks.drop_old", "schedule": 60.0,
                                   "options": {"expires": 60}},

@@ -103,6 +103,25 @@ class ProjectionRow(models.Model):
         return self.name
 
 
+class RankerRow(models.Model):
+    """A ranker that was made, good enough or not (table `rec.ranker`)."""
+
+    name = models.TextField(primary_key=True)
+    judged = models.JSONField()
+    until = models.DateTimeField("learned up to")
+    made_at = models.DateTimeField("made")
+    live_since = models.DateTimeField(null=True)
+    is_live = models.BooleanField("live")
+
+    class Meta:
+        managed = False
+        db_table = "ranker"
+        verbose_name = "ranker"
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class RejectedRow(models.Model):
     """A record that was refused (table `rec.rejected`)."""
 

@@ -7,26 +7,31 @@ from typing import Any, Final
 import numpy as np
 import orjson
 import pytest
+from django.test import Client
 
 from catalog.scenarios import HOME
-from recommend import erase, ordering, receipts
+from recommend import candidates, erase, receipts, tasks
 from recommend.pipeline import Ask, compose, serve
-from recommend.ranker import examples, features, habits, learn, network, store, training
+from recommend.ranker import examples, features, learn, network, store, training
 from recommend.ranker.examples import Example
 from recommend.ranker.features import HALF_LIVES, RAW, matrix
 from recommend.ranker.network import Network
+from recommend.ranker.store import Judged
 from recommend.replay import replay
 from recommend.sources import NAMES
-from recsite.db import one_snapshot
+from recsite.db import connection, one_snapshot
 from tests.given import advance, ask, given, item, minute, purchase, view
 
 NOW: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR: Final = int(NOW.timestamp() // 3600)
 DAY: Final = 24 * 60
-NOTHING: Final = [None] * len(RAW)
+NOTHING: Final[list[float | None]] = [None] * len(RAW)
 
 
-def told(**known: float) -> list[float | None]:
+Row = list[float | None]
+
+
+def told(**known: float) -> Row:
     """A row of RAW in which only this is known."""
     return [known.get(name) for name in RAW]
 
@@ -192,7 +197,7 @@ def test_a_list_that_a_ranker_ordered_is_made_again_and_so_is_one_of_before_it()
 def test_one_that_was_not_good_enough_never_serves() -> None:
     staples()
     with one_snapshot() as inside:
-        store.keep(inside, training.train(drawn(40)), store.Judged(9, 99, 0.2, 0.3, None), END)
+        store.keep(inside, training.train(drawn(40)), Judged(9, 99, 0.2, 0.3, None), END)
         assert store.live(inside) is None
     assert compose(Ask("home", "user:u1"), END).receipt["ranker"] is None
 
@@ -242,12 +247,21 @@ def test_who_is_erased_is_in_no_habit() -> None:
     assert before == [(STAPLES,)]
     erase.erase("user:u1", asked_by="test")
     assert ask("SELECT count(*) FROM item_habit") == [(STAPLES - 2,)]
-    ((name,),) = ask("SELECT name FROM ranker WHERE is_live")
-    with one_snapshot() as inside:
-        habits.fill(inside, name)
+    tasks.learn()
     assert ask("SELECT buyers, count(*) FROM item_habit GROUP BY 1 ORDER BY 1") == [
         (9, 2), (10, STAPLES - 2)
     ]  # fmt: skip
+
+
+def test_the_admin_shows_each_attempt_with_its_figures(admin_client: Client) -> None:
+    good, poor = training.train(drawn(20)), training.train(drawn(20, seed=1))
+    with connection() as inside:
+        store.keep(inside, good, Judged(36, 144, 0.98, 0.63, None), NOW, is_live=True)
+        store.keep(inside, poor, Judged(36, 144, 0.61, 0.63, 0.98), NOW)
+    page = admin_client.get("/admin/recsite/rankerrow/").content.decode()
+    assert [word in page for word in ("0.9800", "0.6100", "144 lists", "not better")] == [True] * 4
+    own = admin_client.get(f"/admin/recsite/rankerrow/{poor.name}/change/").content.decode()
+    assert "36 lists of shoppers it had not learned from" in own
 
 
 @live
@@ -269,5 +283,5 @@ def test_a_ranker_made_for_other_features_is_never_asked() -> None:
 
 def test_candidates_are_drawn_by_the_weights_that_ship() -> None:
     assert learn.WANTED.weights == [HOME.get(name, 0.0) for name in NAMES]
-    assert learn.WANTED.pool == ordering.POOL
+    assert learn.WANTED.pool == candidates.RANKED
     assert len(features.NAME) == 12

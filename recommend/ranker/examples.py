@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import text
 
+from behavior.events import Kind
 from behavior.user_state import KIND_LIST
 from recommend import candidates, split
 from recommend.candidates import Wanted
@@ -34,6 +35,10 @@ SHOPPERS: Final = 1_000
 SPAN: Final = f"""
 SELECT min(uuid_extract_timestamp(id)), max(uuid_extract_timestamp(id))
 FROM event WHERE kind IN ({KIND_LIST}) AND subject IS NOT NULL AND id < first_id(%s)
+"""
+
+BUYERS: Final = f"""
+SELECT count(DISTINCT subject) FROM event WHERE id >= first_id(%s) AND kind = {Kind.PURCHASE.value}
 """
 
 INTERACTED: Final = -1
@@ -60,6 +65,15 @@ def windows(until: datetime) -> list[tuple[datetime, datetime]]:
     length = min(LONGEST, (last - first) / SHARE)
     end = last + timedelta(milliseconds=1)
     return [(end - length * (n + 1), end - length * n) for n in range(WINDOWS)]
+
+
+def most_lists(spans: Sequence[tuple[datetime, datetime]]) -> int:
+    """How many examples there can be at most: two of each shopper who bought in a window."""
+    if not spans:
+        return 0
+    with cursor() as hot:
+        (buyers,) = hot.execute(BUYERS, [spans[-1][0]]).fetchone() or (0,)
+    return int(buyers) * 2 * len(spans)
 
 
 def collect(

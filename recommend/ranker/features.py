@@ -61,7 +61,7 @@ NAME: Final = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=6).hexdig
 _AT: Final = {name: place for place, name in enumerate(RAW)}
 
 
-def matrix(shares: Shares, raw: Sequence[Sequence[float]], hour: int) -> Matrix:
+def matrix(shares: Shares, raw: Sequence[Sequence[float | None]], hour: int) -> Matrix:
     """(candidates, features) of one list. `shares` has a row a candidate and a column a source."""
     told = np.array(raw, dtype=np.float64).reshape(len(raw), len(RAW))
     columns = [

@@ -5,7 +5,8 @@ serves; that a shopper on whom it is judged was never learned from; and that an 
 noted, whatever came of it. Where there is too little to learn from, it says so.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,14 +16,14 @@ import numpy.typing as npt
 
 from catalog.scenarios import HOME
 from recommend import metrics
-from recommend.candidates import Wanted
-from recommend.ordering import POOL
+from recommend.candidates import RANKED, Wanted
 from recommend.projections.popularity import EVERYTHING
 from recommend.ranker import examples, store, training
 from recommend.ranker.examples import Example
+from recommend.ranker.network import Network
 from recommend.ranker.store import Judged
 from recommend.sources import NAMES
-from recsite.db import one_snapshot
+from recsite.db import cursor, one_snapshot
 
 LEAST: Final = 300
 """Lists in which something was bought: fewer teach chance."""
@@ -32,7 +33,7 @@ PATIENCE: Final = timedelta(days=1)
 """New events before it is worth to learn anew."""
 
 WANTED: Final = Wanted(
-    None, None, [float(HOME.get(name, 0.0)) for name in NAMES], EVERYTHING, 0, POOL
+    None, None, [float(HOME.get(name, 0.0)) for name in NAMES], EVERYTHING, 0, RANKED
 )
 """Candidates are drawn by the weights that ship for the home page."""
 
@@ -61,31 +62,64 @@ def is_due(until: datetime) -> bool:
 
 
 def learn(until: datetime, each: Callable[..., Any] = iter) -> Learned:
-    """Learn, judge, and make it live if it is good enough. `each` wraps the loops (progress)."""
-    found: list[Example] = []
+    """Learn, judge, and make it live if it is good enough. `each` wraps the loops (progress).
+
+    Costs three folds of the log and a few thousand lists; it ends at once where another worker
+    is at it.
+    """
+    with _alone() as is_ours:
+        if not is_ours:
+            return Learned(None, False, "another process is at it")
+        return _learn(until, each)
+
+
+def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     spans = examples.windows(until)
-    for cut, end in spans:
-        found.extend(examples.collect(WANTED, cut, end, each))
+    most = examples.most_lists(spans)
+    found = list(_examples(spans, each)) if most >= LEAST else []
     if len(found) < LEAST:
-        return Learned(None, False, f"{len(found)} lists to learn from, {LEAST} are needed: "
+        lists = len(found) or most
+        return Learned(None, False, f"{lists} lists to learn from, {LEAST} are needed: "
                        "the blend serves alone")  # fmt: skip
     known, held = examples.held_out(found)
     made = training.train(known, each)
+    judged, is_better = _judge(made, known, held)
+    final = training.train(found, each) if is_better else made
+    with one_snapshot() as inside:
+        (store.publish if is_better else store.keep)(inside, final, judged, spans[0][1])
+    return Learned(judged, is_better, _sentence(judged, is_better))
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[bool]:
+    with cursor() as session:
+        taken = session.execute("SELECT pg_try_advisory_lock(hashtext('recsite.ranker'))")
+        is_ours = taken.fetchone() == (True,)
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                session.execute("SELECT pg_advisory_unlock(hashtext('recsite.ranker'))")
+
+
+def _examples(
+    spans: Sequence[tuple[datetime, datetime]], each: Callable[..., Any]
+) -> Iterator[Example]:
+    for cut, end in spans:
+        yield from examples.collect(WANTED, cut, end, each)
+
+
+def _judge(made: Network, known: Sequence[Example], held: Sequence[Example]) -> tuple[Judged, bool]:
+    """On lists that it has not learned from: against the blend, and whatever is live."""
     with one_snapshot() as inside:
         before = store.live(inside)
-        ours = [_ndcg(made.scores(e.told), e) for e in held]
-        blend = [_ndcg(e.blended, e) for e in held]
-        live = None if before is None else [_ndcg(before.network.scores(e.told), e) for e in held]
-        judged = Judged(
-            len(held), len(known), _mean(ours), _mean(blend),
-            None if live is None else _mean(live),
-        )  # fmt: skip
-        is_better = _surely(ours, blend) and (live is None or _mean(ours) >= ENOUGH * _mean(live))
-        if is_better:
-            store.publish(inside, training.train(found, each), judged, spans[0][1])
-        else:
-            store.keep(inside, made, judged, spans[0][1])
-    return Learned(judged, is_better, _sentence(judged, is_better))
+    ours = [_ndcg(made.scores(e.told), e) for e in held]
+    blend = [_ndcg(e.blended, e) for e in held]
+    live = None
+    if before is not None:
+        live = _mean([_ndcg(before.network.scores(e.told), e) for e in held])
+    judged = Judged(len(held), len(known), _mean(ours), _mean(blend), live)
+    return judged, _surely(ours, blend) and _mean(ours) >= ENOUGH * (live or 0.0)
 
 
 def _ndcg(scores: npt.NDArray[Any], example: Example) -> float:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from recommend.ranker import features, habits, network
 from recommend.ranker.network import Network
-from recsite.db import METADATA, cursor
+from recsite.db import METADATA, cursor, one_snapshot
 
 ranker = Table(
     "ranker",
@@ -120,3 +120,11 @@ def newest_until(inside: Connection) -> datetime | None:
     """Where the log ended when one was last made, live or not."""
     newest: datetime | None = inside.scalar(text(NEWEST), {"features": features.NAME})
     return newest
+
+
+def complete() -> None:
+    """Give the live one the habits that it lacks: an erasure takes out those of its person."""
+    with one_snapshot() as inside:
+        name = inside.scalar(text(f"SELECT {LIVE}"))
+        if name is not None:
+            habits.fill(inside, name)

@@ -19,6 +19,7 @@ from behavior.events import Kind, by_signal
 from recommend import again
 from recommend.projections import content, covisit, popularity
 from recommend.ranker import features, store
+from recommend.sources import AGAIN, VIEWED
 from recsite.db import cursor
 
 COLUMNS: Final = 10
@@ -116,8 +117,8 @@ WITH shopper AS MATERIALIZED (
     {covisit.SOURCE} UNION ALL {content.SOURCE} UNION ALL {popularity.SOURCE} UNION ALL {{again}}
 ), fused AS MATERIALIZED (
     SELECT item, sum(share) AS score, array_agg(source) AS sources, array_agg(share) AS shares,
-           array_agg(because) AS becauses
-    FROM (SELECT source, item, because, (%(weights)s::float8[])[source] * share AS share
+           array_agg(because) AS becauses{{turn}}
+    FROM (SELECT source, item, because, (%(weights)s::float8[])[source] * share AS share{{turns}}
           FROM proposed ORDER BY source) AS weighted
     WHERE share > 0 GROUP BY item
 )
@@ -129,7 +130,7 @@ SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ({STANDING}){{none}
 _BEST: Final = f"""
 SELECT fused.item, item_id, score, sources, shares, becauses, lineage, brand, passage,
        CASE WHEN %(attributes)s THEN attributes::text END AS attributes{{price}}
-FROM (SELECT * FROM fused ORDER BY score DESC, item) AS fused
+FROM (SELECT * FROM fused ORDER BY {{first}}score DESC, item) AS fused
 JOIN catalog_item ON catalog_item.id = fused.item
 LEFT JOIN catalog_category ON catalog_category.id = catalog_item.category_id
 LEFT JOIN item_passage ON item_passage.item = fused.item
@@ -142,22 +143,30 @@ WHERE available AND (stock IS NULL OR stock > 0)
           WHERE person = (SELECT person FROM shopper) AND user_item.item = fused.item
             AND kinds & %(seen)s <> 0
             AND (%(seen)s <> {PURCHASED} OR kinds & {1 << Kind.REFUND} = 0 OR kept(bought) IS NOT NULL)))
-ORDER BY score DESC, fused.item
+ORDER BY {{first}}score DESC, fused.item
 LIMIT %(pool)s
 """
+# The ranker may find the best deep in any source, so they take turns: each proposes its next, the
+# shopper's own purchases three of them and their neighbours two.
+_TURN: Final = f"""row_number() OVER (PARTITION BY source ORDER BY share DESC, item)
+    / CASE source WHEN {AGAIN} THEN 3.0 WHEN {VIEWED} THEN 2.0 ELSE 1.0 END"""
+
 # For the ranker: one look-up more for each of the best, and all that the shopper ever bought.
 _TOLD: Final = f"""
 SELECT best.item, item_id, best.score, sources, shares, becauses, lineage, brand, passage, attributes,
        {features.COLUMNS}
-FROM ({_BEST.format(price=", price")}) AS best {features.JOINS}
+FROM ({_BEST.format(price=", price", first="turn, ")}) AS best {features.JOINS}
 ORDER BY best.score DESC, best.item
 """
 
 
 def _gathering(seeds: str, history: str, *, ranked: bool = False) -> str:
-    best, none = (_TOLD, ", NULL") if ranked else (_BEST.format(price=""), "")
-    found = again.EVERY if ranked else again.SOURCE
-    return GATHER.format(seeds=seeds, history=history, again=found, best=f"({best})", none=none)
+    if not ranked:
+        best = f"({_BEST.format(price='', first='')})"
+        return GATHER.format(seeds=seeds, history=history, again=again.SOURCE, best=best,
+                             none="", turn="", turns="")  # fmt: skip
+    return GATHER.format(seeds=seeds, history=history, again=again.EVERY, best=f"({_TOLD})",
+                         none=", NULL", turn=", min(turn) AS turn", turns=f", {_TURN} AS turn")  # fmt: skip
 
 
 GATHER_PERSONAL: Final = _gathering(PERSONAL, BEGAN_WITH)

@@ -86,7 +86,7 @@ def _steps(folder: Path) -> dict[str, tuple[str, Callable[[], dict[str, str]]]]:
         ),
         "projections": (
             "Projections: the log folded, the titles embedded",
-            lambda: _command("refresh"),
+            lambda: _command("refresh", "--without-ranker"),
         ),
         "keys": ("API keys", _make_keys),
         "admin": ("A login for the admin", _make_admin),

@@ -38,6 +38,11 @@ class Command(BaseCommand):
             "--without-archived", action="store_true",
             help="with --rebuild: from the log alone, letting go of what archived months counted",
         )  # fmt: skip
+        parser.add_argument(
+            "--without-ranker",
+            action="store_true",
+            help="leave the ranker to the workers' next hour",
+        )
         parser.add_argument("--as-of", metavar="TIME", help="with --into: the moment (ISO, UTC)")
         parser.add_argument(
             "--into", metavar="SCHEMA", help="with --as-of: all that serving reads, beside the live"
@@ -63,7 +68,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{done.name}: {many(done.events, 'event')} in {done.seconds:.1f} s")
         if only in (None, "content"):
             self._embed()
-        if only in (None, "ranker"):
+        if only == "ranker" or (only is None and not options["without_ranker"]):
             self._learn(again=only == "ranker")
 
     def _keep(self, only: str | None, rebuild: bool, as_of: str | None, into: str | None) -> None:

@@ -47,6 +47,7 @@ NAVIGATION = [
     _group(
         "Engine",
         _link("Projections", "conversion_path", "recsite_projectionrow_changelist"),
+        _link("Ranker", "sort", "recsite_rankerrow_changelist"),
         _link("Weights", "balance", "catalog_signalweights_changelist"),
     ),
     _group(

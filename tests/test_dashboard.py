@@ -127,7 +127,7 @@ def test_the_log_is_never_counted(shop: None, admin_client: Client) -> None:
     assert not [sql for sql in said if "COUNT(" in sql]
 
 
-@pytest.mark.parametrize("window", ["eventrow", "slaterow", "projectionrow"])
+@pytest.mark.parametrize("window", ["eventrow", "slaterow", "projectionrow", "rankerrow"])
 def test_windows_are_for_looking(admin_client: Client, window: str) -> None:
     at = f"/admin/recsite/{window}/"
     assert admin_client.get(at).status_code == 200

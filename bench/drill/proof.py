@@ -22,9 +22,8 @@ FROM event WHERE kind < 20 GROUP BY 1
 DELIVERED: Final = "SELECT replace(key::text, '-', '') FROM delivery"
 SLATES: Final = "SELECT id::text FROM slate"
 
-LONGEST_LOSS: Final = 3.0
-"""Seconds before a kill of Postgres in which a list may be lost: thrice wal_writer_delay is 0.6,
-and on a busy disk the writer waits for a sync of over a second."""
+LONGEST_LOSS: Final = 1.0
+"""Seconds before a kill of Postgres in which a list may be lost: thrice wal_writer_delay is 0.6."""
 
 EXPECTED_ENDS: Final = {"202", "200", "no answer", "503 database_unreachable", "503 database_busy"}
 
@@ -53,7 +52,7 @@ class Reckoning:
             f" answered: {self.unanswered_kept} are there once and whole, {self.unanswered_gone}"
             f" not at all. Nothing else is there. verify: {self.tables} tables equal. Of"
             f" {self.lists:,} lists {self.lists_lost} lost their slate (it may be lost in the"
-            " three seconds before a kill of Postgres). The slowest answer took"
+            " second before a kill of Postgres). The slowest answer took"
             f" {self.slowest:.1f} s."
         )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from behavior.events import Kind
+from behavior.standing import LOOKS, TAKEN_BACK_BY
 from recommend.candidates import Candidate, Part
 from recommend.sources import name_of
 from recsite.db import cursor
@@ -22,6 +23,8 @@ DEEDS: Final = (
 )  # fmt: skip
 """What a shopper did with an item, the strongest first; nothing of it is no reason."""
 
+UNDONE_BY: Final = TAKEN_BACK_BY | dict.fromkeys(LOOKS, Kind.DISMISS)
+
 SENTENCES: Final = {
     "viewed": "Often viewed together with {title}",
     "bought": "Often bought together with {title}",
@@ -34,7 +37,8 @@ SENTENCES: Final = {
 
 # The items that reasons name, with what this shopper did with each.
 NAME: Final = """
-SELECT item_key.item, item_key.key, coalesce(nullif(title, ''), item_key.key), coalesce(kinds, 0)
+SELECT item_key.item, item_key.key, coalesce(nullif(title, ''), item_key.key), coalesce(kinds, 0),
+       kept(bought) IS NOT NULL
 FROM item_key
 LEFT JOIN catalog_item ON catalog_item.id = item_key.item
 LEFT JOIN subject_key ON subject_key.key = %(shopper)s
@@ -89,4 +93,14 @@ def _named(items: set[Any], shopper: str | None) -> dict[int, tuple[str, str, in
         return {}
     with cursor() as hot:
         hot.execute(NAME, {"items": list(items), "shopper": shopper}, prepare=True)
-        return {item: (key, title, kinds) for item, key, title, kinds in hot.fetchall()}
+        return {
+            item: (key, title, _standing(kinds, keeps=keeps))
+            for item, key, title, kinds, keeps in hot.fetchall()
+        }
+
+
+def _standing(kinds: int, *, keeps: bool) -> int:
+    """The kinds that surely stand: what was taken back once may have been done again, but only
+    of purchases is it known."""
+    undone = sum(1 << done for done, undo in UNDONE_BY.items() if kinds & 1 << undo)
+    return kinds & ~undone | (keeps << Kind.PURCHASE)

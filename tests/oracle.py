@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
-from behavior import user_state
+from behavior import standing, user_state
 from behavior.events import Event, Kind
 from catalog.countings import SHIPPED, Counting
 from catalog.feed import ItemContent
@@ -131,20 +131,22 @@ def _standing(history: list[Fact], counting: Counting, double_click: float) -> l
     """What of a person's history was not taken back, in its order, and pairs at all."""
     kept = []
     for place, fact in enumerate(history):
-        later = [f for f in history[place + 1 :] if f.item == fact.item]
         earlier = [f for f in history[:place] if f.item == fact.item]
         if _weight(fact, counting) <= 0 or fact.kind in UNDOING or fact.item is None:
             continue
-        undo = TAKES_BACK.get(fact.kind)
-        after = next((f.kind for f in later if f.kind in (fact.kind, undo)), None)
-        if undo is not None and after is undo:
-            continue
-        if fact.kind in pairing.LOOKS and any(f.kind is Kind.DISMISS for f in later):
-            continue
-        if _is_repeat(fact, earlier, double_click):
+        if _is_taken_back(fact, history[place + 1 :]) or _is_repeat(fact, earlier, double_click):
             continue
         kept.append(fact)
     return kept
+
+
+def _is_taken_back(fact: Fact, later: Sequence[Fact]) -> bool:
+    of_item = [f for f in later if f.item == fact.item]
+    undo = TAKES_BACK.get(fact.kind)
+    after = next((f.kind for f in of_item if f.kind in (fact.kind, undo)), None)
+    if undo is not None and after is undo:
+        return True
+    return fact.kind in standing.LOOKS and any(f.kind is Kind.DISMISS for f in of_item)
 
 
 def _is_repeat(fact: Fact, earlier: Sequence[Fact], double_click: float) -> bool:
@@ -158,8 +160,8 @@ def _half(fact: Fact) -> int:
     return math.floor((5.0 if fact.stars is None else fact.stars) * 2 + 0.5)
 
 
-TAKES_BACK: Final = {done: undo for undo, done in pairing.UNDOES.items()}
-UNDOING: Final = (*pairing.UNDOES, Kind.DISMISS)
+TAKES_BACK: Final = {done: undo for undo, done in standing.UNDOES.items()}
+UNDOING: Final = (*standing.UNDOES, Kind.DISMISS)
 
 
 # ── co-visitation ──────────────────────────────────────────────────────────────────────────
@@ -227,10 +229,10 @@ def counts(
 
 
 def _seen(fact: Fact, counting: Counting) -> float:
-    if fact.kind in pairing.UNDOES:
-        return -counting.weights.get(pairing.UNDOES[fact.kind], 0.0)
+    if fact.kind in standing.UNDOES:
+        return -counting.weights.get(standing.UNDOES[fact.kind], 0.0)
     if fact.kind is Kind.DISMISS:
-        return -max(counting.weights.get(kind, 0.0) for kind in pairing.LOOKS)
+        return -max(counting.weights.get(kind, 0.0) for kind in standing.LOOKS)
     return _weight(fact, counting)
 
 
@@ -314,12 +316,16 @@ def attributed(
     log: Iterable[Fact], slates: Mapping[uuid.UUID, tuple[str, ...]]
 ) -> list[tuple[uuid.UUID, str, str, int]]:
     """(slate, kind, item, place) in the order of events."""
-    everyone = list(log)
-    hidden = {name for name, person in persons(everyone).items() if person is None}
+    everyone = sorted(log)
+    who = persons(everyone)
     found = []
-    for fact in sorted(everyone):
+    for place, fact in enumerate(everyone):
         showed = slates.get(fact.slate, ()) if fact.slate is not None else ()
-        if fact.slate is not None and fact.item in showed and fact.subject not in hidden:
+        person = who.get(fact.subject, fact.subject) if fact.subject else None
+        own = [f for f in everyone[place + 1 :] if who.get(f.subject, f.subject) == person]
+        if fact.item not in showed or person is None or fact.kind in UNDOING:
+            continue
+        if fact.slate is not None and not _is_taken_back(fact, own):
             found.append((fact.slate, fact.kind.label, str(fact.item), showed.index(fact.item) + 1))
     return found
 

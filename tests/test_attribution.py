@@ -1,11 +1,30 @@
 """Attribution: a later event is tied to the slate that it names, where that slate showed it."""
 
 import uuid
+from collections.abc import Callable
 
 import pytest
 
-from behavior.events import Kind
-from tests.given import advance, attributed, did, differing, given, purchase, serve, view
+from behavior.events import Event, Kind
+from tests.given import (
+    advance,
+    attributed,
+    cart,
+    did,
+    differing,
+    dismiss,
+    given,
+    identify,
+    purchase,
+    refund,
+    serve,
+    uncart,
+    unwish,
+    view,
+    wish,
+)  # fmt: skip
+
+Builder = Callable[..., Event]
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -66,4 +85,49 @@ def test_a_repeated_delivery_is_attributed_once() -> None:
     given(event, [event, event])
     advance("attribution")
     assert attributed() == [(slate, "view_item", "a", 1)]
+    assert differing("attribution") == []
+
+
+# ── what is taken back ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("deed", "undo"), [(purchase, refund), (cart, uncart), (wish, unwish), (view, dismiss)]
+)
+def test_what_was_taken_back_is_no_merit_of_the_list(deed: Builder, undo: Builder) -> None:
+    slate = serve("a", "b")
+    given(deed("ann", "a", at=1, slate=slate), deed("ann", "b", at=2, slate=slate))
+    advance("attribution")
+    given(undo("ann", "a", at=3, slate=slate))
+    advance("attribution")
+    assert [(item, place) for _, _, item, place in attributed()] == [("b", 2)]
+    assert differing("attribution") == []
+
+
+def test_a_refund_takes_back_the_purchase_before_it_alone() -> None:
+    slate = serve("a")
+    given(purchase("ann", "a", at=1, slate=slate), refund("ann", "a", at=5))
+    given(purchase("ann", "a", at=9, slate=slate))
+    advance("attribution")
+    assert len(attributed()) == 1
+    given(purchase("ann", "a", at=3))
+    advance("attribution")
+    # The refund is of the later one, which names no list.
+    assert len(attributed()) == 2
+    assert differing("attribution") == []
+
+
+def test_another_persons_refund_takes_nothing_back_until_they_are_one() -> None:
+    slate = serve("a")
+    given(purchase("anonymous:phone", "a", at=1, slate=slate), refund("ann", "a", at=2))
+    advance("attribution")
+    tied = attributed()
+    assert len(tied) == 1
+    given(identify("anonymous:phone", "ann", at=3))
+    advance("attribution")
+    assert attributed() == []
+    assert differing("attribution") == []
+    given(identify("anonymous:phone", "ann", at=4, undo=True))
+    advance("attribution")
+    assert attributed() == tied
     assert differing("attribution") == []

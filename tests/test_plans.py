@@ -290,12 +290,14 @@ def test_pairs_of_new_events_are_counted_without_the_log(shop: None) -> None:
         (popularity.PLACE.format(touched=popularity.THESE),
          {"popularity_day_pkey", "popularity_item_idx", "catalog_item_pkey"}),
         (covisit.COUNT_ITEMS.format(signed=SIGNED), {"event_xid_idx"}),
-        (attribution.ATTRIBUTE.format(signed=SIGNED), {"event_xid_idx", "slate_pkey"}),
+        (attribution.TIE.format(tied=SIGNED), {"event_xid_idx", "slate_pkey"}),
+        (attribution.TIE_AGAIN.format(doubtful=attribution.DOUBTFUL),
+         {"event_xid_idx", "user_item_pkey", "slate_pkey"}),
         (content.INTERN, {"event_xid_idx"}),
         (content.DESCRIBE, {"event_xid_idx"}),
         (fold.COUNT_FRESH, {"event_xid_idx"}),
     ],
-    ids=["popularity", "places", "items", "attribution", "passages", "described", "fresh"],
+    ids=["popularity", "places", "items", "attribution", "tied again", "passages", "described", "fresh"],
 )  # fmt: skip
 def test_a_fold_reads_what_is_new_and_what_that_touches(
     shop: None, statement: str, used: set[str]

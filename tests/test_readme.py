@@ -7,10 +7,10 @@ import pytest
 from django.core.management import get_commands
 
 from behavior import user_state
-from behavior.events import BY_NAME, MERCHANT, Kind
+from behavior.events import BY_NAME, MERCHANT
+from behavior.standing import UNDOING_KINDS
 from catalog.countings import SHIPPED
 from recommend.projections import PROJECTIONS
-from recommend.projections.pairs import UNDOES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -53,7 +53,10 @@ def test_the_signals_table_says_what_the_projections_count() -> None:
     }
     hides = {"subject_quarantined"}
     assert {k for k, row in signs.items() if row[1] == "−"} == hides | {
-        k.label for k in (*UNDOES, Kind.DISMISS)
+        k.label for k in UNDOING_KINDS
+    }
+    assert {k for k, row in signs.items() if row[4] == "−"} == hides | {
+        k.label for k in UNDOING_KINDS
     }
     for kind, weight in SHIPPED["popularity"].weights.items():
         assert signs[kind.label][2] == ("+" if weight > 0 else "−")

@@ -25,6 +25,7 @@ from tests.given import (
     names,
     purchase,
     refund,
+    uncart,
     view,
     wish,
 )  # fmt: skip
@@ -317,6 +318,10 @@ def pairs(committed: None) -> None:
         ((wish, cart), "added to your cart"),
         ((view, cart, purchase), "bought"),
         ((purchase, view), "bought"),
+        ((view, purchase, refund, view), "viewed"),
+        ((purchase, refund, purchase), "bought"),
+        ((view, cart, uncart), "viewed"),
+        ((cart, purchase, uncart), "bought"),
     ],
 )
 def test_a_reason_names_the_shoppers_own_item_and_the_strongest_deed(

@@ -18,9 +18,10 @@ from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, te
 from behavior.counted import signed
 from behavior.events import Kind, by_signal
 from behavior.position import NOTHING
+from behavior.standing import LOOKS, UNDOES, UNDOING_KINDS
 from catalog.countings import Counting
 from recommend.projections import pairs, ranking
-from recommend.projections.pairs import LOOKS, UNDOES, UNIT
+from recommend.projections.pairs import UNIT
 from recommend.projections.ranking import NEIGHBOURS, neighbours
 from recommend.sources import BOUGHT, LED, VIEWED
 from recsite.db import METADATA
@@ -170,8 +171,7 @@ def _told(counting: Counting) -> dict[str, Any]:
 
 def _paired(counting: Counting) -> dict[Kind, float]:
     """What pairs at all: nothing that takes back."""
-    undoing = (*UNDOES, Kind.DISMISS)
-    return {k: max(w, 0.0) for k, w in counting.weights.items() if k not in undoing}
+    return {k: max(w, 0.0) for k, w in counting.weights.items() if k not in UNDOING_KINDS}
 
 
 def _taken_back(counting: Counting) -> dict[Kind, float]:

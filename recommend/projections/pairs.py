@@ -14,6 +14,7 @@ from typing import Final
 from behavior.counted import MOVED, ORDERS, SHOWN, WITHIN
 from behavior.events import Kind
 from behavior.position import FRESH
+from behavior.standing import JUDGED, STANDS, UNDOING
 from behavior.user_state import KIND_LIST, RECENT
 
 WINDOW: Final = 10
@@ -57,36 +58,10 @@ WHERE later.counts AND earlier.item <> later.item
 
 # ── what was taken back ────────────────────────────────────────────────────────────────────
 
-UNDOES: Final = {
-    Kind.REMOVE_FROM_CART: Kind.ADD_TO_CART, Kind.REFUND: Kind.PURCHASE,
-    Kind.REMOVE_FROM_WISHLIST: Kind.ADD_TO_WISHLIST,
-}  # fmt: skip
-"""What takes back the deed just before it on the same item; a dismissal takes back all looks."""
-
-LOOKS: Final = (Kind.VIEW_ITEM, Kind.SELECT_ITEM, Kind.RATE, Kind.SHARE, Kind.FOLLOW)
-
-UNDOING: Final = ", ".join(str(kind.value) for kind in (*UNDOES, Kind.DISMISS))
-_LOOKING: Final = ", ".join(str(kind.value) for kind in LOOKS)
-_UNDO: Final = ", ".join(str(kind.value) for kind in UNDOES)
-_DEED: Final = "CASE {} ELSE 0 END".format(
-    " ".join(
-        f"WHEN signal IN ({undo.value}, {done.value}) THEN {done.value}"
-        for undo, done in UNDOES.items()
-    )
-)
-
 # The rows of a relation (person, id, at, item, signal, …) that stand, out of those that weigh.
 _STANDING: Final = f"""
-SELECT * FROM (
-    SELECT *, lead(signal) OVER (PARTITION BY person, item, {_DEED} ORDER BY id) AS next,
-           bool_or(signal = {Kind.DISMISS.value}) OVER (
-               PARTITION BY person, item ORDER BY id
-               ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS is_dismissed,
-           at - lag(at) OVER (PARTITION BY person, item, signal ORDER BY id) AS since_same
-    FROM ({{rows}}) AS deeds) AS judged
-WHERE {WEIGHTS}[signal] > 0
-  AND NOT coalesce(next IN ({_UNDO}), false)
-  AND NOT coalesce(is_dismissed AND (signal & 31) IN ({_LOOKING}), false)
+SELECT * FROM ({JUDGED}) AS judged
+WHERE {WEIGHTS}[signal] > 0 AND {STANDS}
   AND (:double_click = 0 OR signal IN ({ORDERS}) OR coalesce(since_same > {WITHIN}, true))
 """
 

@@ -134,6 +134,85 @@ def test_the_page_has_every_field_and_no_other() -> None:
     assert sorted(map(tuple, cells(PAGE, "### Fields of theirs"))) == sorted(rows)
 
 
+# ── every field, in every place where a vendor keeps it ────────────────────────────────────
+
+Record = dict[str, Any]
+
+BARE: Final[dict[str, Callable[[], Record]]] = {
+    "Segment": lambda: {"type": "track", "event": "Order Completed",
+                        "properties": {"products": [{}]}},
+    "GA4": lambda: {"app_instance_id": None, "client_id": None,
+                    "events": [{"name": "purchase", "params": {"items": [{}]}}]},
+    "Shopify": lambda: {"name": "cart_viewed", "clientId": None,
+                        "data": {"cart": {"lines": [{}]}}},
+    "Shopify order": lambda: {"line_items": [{}]},
+    "Shopify refund": lambda: {"refund_line_items": [{}]},
+    "Google Retail": lambda: {"eventType": "purchase-complete", "productDetails": [{}]},
+    "Recombee": lambda: {"type": "AddPurchase"},
+}  # fmt: skip
+"""A record of each vendor in which every field is still to be filled."""
+
+LINES_AT: Final[dict[str, Callable[[Record], Record]]] = {
+    "Segment": lambda record: record["properties"]["products"][0],
+    "GA4": lambda record: record["events"][0]["params"]["items"][0],
+    "Shopify": lambda record: record["data"]["cart"]["lines"][0],
+    "Shopify order": lambda record: record["line_items"][0],
+    "Shopify refund": lambda record: record["refund_line_items"][0],
+    "Google Retail": lambda record: record["productDetails"][0],
+    "Recombee": lambda record: record,
+}
+
+SENT: Final[dict[str, Any]] = {
+    "event_id": "e1", "occurred_at": "2026-03-02T09:00:00Z", "user_id": "zoe",
+    "anonymous_id": "tab", "previous_user_id": "old", "order_id": "o1", "query": "mugs",
+    "value": 12.5, "currency": "EUR", "rating": 4, "session_id": "s1",
+    "recommendation_id": "018f3c3e-0000-7000-8000-000000000001",
+    "item_id": "mug", "quantity": 2, "price": 7.5, "index": 3,
+}  # fmt: skip
+OTHERWISE: Final[dict[tuple[str, str], tuple[Any, Any]]] = {
+    ("GA4", "occurred_at"): (1_772_442_000_000_000, 1_772_442_000.0),
+    ("Recombee", "rating"): (0.5, Decimal("3.75")),
+}
+"""What is sent, and what comes of it, where these are not the same."""
+
+FIELD_PLACES: Final = [(vendor, theirs, ours) for vendor, theirs, ours in
+                       cells(PAGE, "### Fields of theirs")]  # fmt: skip
+
+
+def fill(record: Record, vendor: str, theirs: str, value: Any) -> None:
+    *steps, last = theirs.removeprefix("[].").split(".")
+    holder = LINES_AT[vendor](record) if theirs.startswith("[].") else record
+    if vendor == "GA4" and steps == ["params"]:
+        holder = record["events"][0]
+    for step in steps:
+        holder = holder.setdefault(step, {})
+    holder[last] = value
+
+
+def of_an_item(vendor: str) -> Record:
+    """Without an item a line is no line."""
+    record = BARE[vendor]()
+    place = next(theirs for v, theirs, ours in FIELD_PLACES if (v, ours) == (vendor, "item_id"))
+    fill(record, vendor, place, SENT["item_id"])
+    return record
+
+
+def understood(record: Record, ours: str) -> Any:
+    said, *_ = translate(record)
+    assert isinstance(said, dict), said
+    (line, *_) = said.get("items") or [{}]
+    return said.get(ours, line.get(ours))
+
+
+@pytest.mark.parametrize(("vendor", "theirs", "ours"), FIELD_PLACES)
+def test_a_field_is_read_where_the_vendor_keeps_it(vendor: str, theirs: str, ours: str) -> None:
+    sent, becomes = OTHERWISE.get((vendor, ours), (SENT[ours], SENT[ours]))
+    record = BARE[vendor]() if ours == "item_id" else of_an_item(vendor)
+    assert understood(record, ours) is None
+    fill(record, vendor, theirs, sent)
+    assert understood(record, ours) == becomes
+
+
 def test_the_page_has_every_kind_and_every_field_of_the_envelope() -> None:
     assert [row[0] for row in cells(PAGE, "## The kinds")] == list(BY_NAME)
     merchants = [row[0] for row in cells(PAGE, "The merchant's own facts")]

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from tests.given import (
     serve,
     view,
 )
-from tests.test_projections import Delivery, deliver, deliveries
+from tests.test_projections import Delivery, Step, deliver, deliveries, go_on
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -130,6 +131,43 @@ def test_every_table_equals_one_that_never_saw_the_person(
     random.Random(seed).shuffle(rest)
     deliver([*without, rest, None])
     assert contents() == held
+
+
+@settings(max_examples=40)
+@hypothesis.given(deliveries(), st.integers(0, 3), st.integers(0, 3), st.floats(0, 1))
+def test_a_history_that_goes_on_after_an_erasure_never_knew_the_person(
+    delivery: Delivery, which: int, other: int, part: float
+) -> None:
+    """Somebody is erased in the middle, is delivered again and comes back, and somebody else, or
+    they again, is erased at the end."""
+    names = ("user:ann", "user:bob", "anonymous:ann", "anonymous:bob")
+    cut = int(part * len(delivery.steps))
+    early, late = delivery.steps[:cut], delivery.steps[cut:]
+    deliver(early)
+    known = erased(names[which])
+    first = {event.key: event for event in events_of(early)}
+    then = {event.key: event for event in events_of(late) if event.key not in first}
+    go_on(late)
+    assert differing() == []
+    rest = [e for e in first.values() if not concerns(e, known)] + list(then.values())
+    gone = erased(names[other])
+    assert differing() == []
+    held = contents()
+
+    deliver([*delivery.changes, [e for e in rest if not concerns(e, gone)], None])
+    assert contents() == held
+
+
+def erased(name: str) -> set[str]:
+    """Erase whoever bears the name, if anybody does; the names that they had."""
+    gone = set(members(name))
+    if gone:
+        erase(name, asked_by="a test")
+    return gone
+
+
+def events_of(steps: Sequence[Step]) -> list[Event]:
+    return [event for step in steps if isinstance(step, list) for event in step]
 
 
 def members(name: str) -> list[str]:

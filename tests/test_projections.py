@@ -214,6 +214,11 @@ def deliver(steps: Sequence[Step], name: str | None = None) -> None:
     """Into an empty database that has served two slates; workers advance `name`, or all."""
     wipe()
     _serve()
+    go_on(steps, name)
+
+
+def go_on(steps: Sequence[Step], name: str | None = None) -> None:
+    """Into the database as it stands."""
     for step in steps:
         match step:
             case None if name != MOVES_WITH_THE_LOG:

@@ -122,7 +122,7 @@ def read_row(row: object, now: datetime) -> Event | Rejection:
 def _append(batch: _Batch, also: Callable[[Imported], None]) -> Imported:
     # On its own: while a month is made nobody can write.
     with transaction.atomic():
-        months.make(batch.months)
+        months.make_unless_read(batch.months)
     with transaction.atomic():
         appended = log.append_copied(batch.packed, batch.copied)
         done = Imported(

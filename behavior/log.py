@@ -167,7 +167,9 @@ def _append(packed: Packed, statement: str, rows: list[str] | None) -> Appended:
         with pipelined() as hot:
             _intern(hot, packed)
             hot.execute(statement, rows, prepare=rows is not None)
-        accepted, written, xid, _ = hot.fetchone() or NOTHING
+        accepted, written, xid, is_unnamed = hot.fetchone() or NOTHING
+        # Names that were just interned stay until the commit; nothing may be lost in silence.
+        assert not is_unnamed, "A name went away between two statements of one transaction."
     if moving:
         people.settle(moving)
     if written:

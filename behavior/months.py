@@ -6,6 +6,7 @@ stood. It never changes what a fact says.
 """
 
 import contextlib
+import logging
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,8 @@ import psycopg
 from django.db import transaction
 
 from recsite.db import cursor
+
+logger = logging.getLogger("recsite.months")
 
 LATE: Final = "event_late"
 
@@ -70,11 +73,13 @@ WHERE to_regclass(format('rec.event_%%s_%%s', year, lpad(month::text, 2, '0'))) 
 """
 
 
-def make(months: Iterable[tuple[int, int]]) -> None:
+def make(months: Iterable[tuple[int, int]], *, patience: float | None = None) -> None:
     """Make the partitions of these months where they are missing.
 
     An event of a month that has none is kept in the late partition, so this is for speed:
-    beat makes months ahead, an import makes those of its file. Raises InUse.
+    beat makes months ahead, an import makes those of its file. Raises InUse where the log is
+    read for longer than we wait: a reader holds the late partition, which must be looked through,
+    and whoever waited for it with a lock on the log would have every append wait, too.
     """
     those = sorted(set(months))
     with cursor() as hot:
@@ -82,9 +87,18 @@ def make(months: Iterable[tuple[int, int]]) -> None:
         if not missing:
             return
         hot.execute(ALONE)
-        lock(NOBODY_WRITES)
+        lock(NOBODY_AT_ALL, patience)
         for month in missing:
             hot.execute("SELECT make_month(%s, %s)", month)
+
+
+def make_unless_read(months: Iterable[tuple[int, int]]) -> None:
+    """As `make`, but the facts of months that cannot be made now go into the late partition,
+    from which beat gathers them."""
+    try:
+        make(months, patience=0.0)
+    except InUse as busy:
+        logger.info("Facts of new months go into the late partition for now. %s", busy)
 
 
 def ahead(now: datetime, count: int) -> list[tuple[int, int]]:
@@ -153,7 +167,9 @@ def gather(month: Month) -> int:
 
 # A writer that waits for the late partition while its fact's own month is attached has chosen
 # already, and is refused by Postgres; so writers wait before they choose.
-NOBODY_WRITES: Final = "LOCK TABLE ONLY event IN SHARE ROW EXCLUSIVE MODE"
+NOBODY_AT_ALL: Final = f"""
+LOCK TABLE ONLY event IN SHARE ROW EXCLUSIVE MODE; LOCK TABLE {LATE} IN ACCESS EXCLUSIVE MODE
+"""
 
 # Who makes, gathers, archives or attaches a month does so alone; taken before any other lock.
 ALONE: Final = "SELECT pg_advisory_xact_lock(hashtext('recsite.make_month'))"
@@ -165,7 +181,7 @@ def fetch_late(month: Month) -> int:
     The late partition is locked as a whole first: attaching needs that lock anyway, and to
     ask for it after the DELETE would dead-lock with a repeated delivery of the same fact.
     """
-    lock(f"{NOBODY_WRITES}; LOCK TABLE {LATE} IN ACCESS EXCLUSIVE MODE")
+    lock(NOBODY_AT_ALL)
     with erasing(), cursor() as hot:
         statement = FETCH.format(columns=COLUMNS, partition=month.partition)
         return hot.execute(statement, month._asdict()).rowcount
@@ -180,9 +196,9 @@ def erasing() -> Iterator[None]:
         hot.execute("SET LOCAL rec.erasing = 'off'")
 
 
-def lock(statement: str) -> None:
+def lock(statement: str, patience: float | None = None) -> None:
     """Take a lock in short tries with longer pauses: while we wait, everybody waits behind us."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + (PATIENCE if patience is None else patience)
     while True:
         try:
             with transaction.atomic(), cursor() as hot:

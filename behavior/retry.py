@@ -61,7 +61,7 @@ def _retry(ids: Sequence[int], now: datetime) -> Retried:
         parsed = [(row, _read(row, now)) for row in rows]
         good = [(row, events) for row, events in parsed if isinstance(events, list)]
         bad = [(row.id, *_said(no)) for row, no in parsed if isinstance(no, Rejection)]
-        months.make(
+        months.make_unless_read(
             {_month(e) for row, events in good if row.source != rejected.HTTP for e in events}
         )
         log.append([event for _, events in good for event in events])

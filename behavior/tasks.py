@@ -21,8 +21,11 @@ MANY: Final = 10_000
 def make_months() -> None:
     """Have the partitions of this month and the next two, long before they are needed; and
     give the months of which much came late partitions of their own."""
-    with transaction.atomic():
-        months.make(months.ahead(datetime.now(UTC), MONTHS_AHEAD))
+    try:
+        with transaction.atomic():
+            months.make(months.ahead(datetime.now(UTC), MONTHS_AHEAD))
+    except months.InUse as busy:
+        logger.warning("The months ahead are made in an hour. %s", busy)
     for month, facts in months.late().items():
         if facts > MANY:
             _gather(month)

@@ -3,6 +3,7 @@
 The months are of 2018, which no other test has; each test begins without a partition of them.
 """
 
+import json
 import os
 import random
 import subprocess
@@ -777,6 +778,24 @@ def test_a_month_that_is_being_read_is_gathered_later(
         tasks.make_months()
     assert places() == [("event_late", 1)]
     assert "2018-01 stays in the late partition for now" in caplog.text
+
+
+def test_nobody_waits_for_a_month_while_the_log_is_read(
+    monkeypatch: pytest.MonkeyPatch, stranger: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(months, "PATIENCE", 0.0)
+    row = {"event": "view_item", "user_id": "ann", "item_id": "mug"}
+    file = tmp_path / "old.jsonl"
+    file.write_text(json.dumps(row | {"occurred_at": "2018-01-01T00:00:00Z"}))
+    with stranger.transaction():
+        stranger.execute("SELECT count(*) FROM event")
+        assert "1 accepted" in say("import_events", str(file))
+        with pytest.raises(months.InUse):
+            make(FEB)
+    assert places() == [("event_late", 1)]
+    tasks.make_months()
+    make(FEB)
+    assert FEB in months.made()
 
 
 def test_a_reader_with_an_older_snapshot_sees_each_fact_once(

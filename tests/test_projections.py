@@ -120,17 +120,25 @@ def short_histories(draw: st.DrawFn) -> list[Event]:
 @st.composite
 def long_histories(draw: st.DrawFn) -> list[Event]:
     """A shopper whose history is longer than user_state, then events that come late into it."""
-    deeds = kinds.filter(lambda kind: kind not in (Kind.IDENTIFY, Kind.SUBJECT_QUARANTINED))
-    steps = draw(st.lists(st.tuples(deeds, items, st.integers(1, 90)), min_size=2, max_size=8))
+    steps = draw(st.lists(st.tuples(kinds, items, st.integers(1, 90)), min_size=2, max_size=8))
     count = draw(st.integers(RECENT - 5, 2 * RECENT - 20))
     repeated = list(islice(cycle(steps), count))
     times = list(accumulate(gap for _, _, gap in repeated))
     long = [
-        did(kind, USERS[0], item, at=at)
-        for (kind, item, _), at in zip(repeated, times, strict=True)
+        _one_of_many(kind, item, at, number)
+        for number, ((kind, item, _), at) in enumerate(zip(repeated, times, strict=True))
     ]
     within = st.tuples(st.sampled_from(times), st.sampled_from((-0.5, 0.0, 0.5))).map(sum)
     return long + draw(st.lists(events_at(within, st.just(USERS[0])), max_size=6))
+
+
+def _one_of_many(kind: Kind, item: str, at: float, number: int) -> Event:
+    """Joined and parted, hidden and shown in turns."""
+    if kind is Kind.IDENTIFY:
+        return identify(USERS[0], USERS[1], at=at, undo=number % 2 == 0)
+    if kind is Kind.SUBJECT_QUARANTINED:
+        return quarantine(USERS[0], at=at, undo=number % 2 == 0)
+    return did(kind, USERS[0], item, at=at)
 
 
 @st.composite

@@ -9,6 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -50,8 +51,17 @@ def test_no_syntax_is_younger_than_2018() -> None:
     assert re.findall(younger, minify.minified().decode()) == []
 
 
+@pytest.fixture
+def no_query(
+    db: None, django_assert_num_queries: Callable[[int], AbstractContextManager[Any]]
+) -> Iterator[None]:
+    """The test client looks after connections that earlier tests left; nobody asks anything."""
+    with django_assert_num_queries(0):
+        yield
+
+
 def test_it_is_at_a_stable_address_for_every_site_and_is_kept_for_a_day(
-    db: None, client: Client
+    no_query: None, client: Client
 ) -> None:
     answer = client.get(AT, headers={"Accept-Encoding": "gzip"})
     body = answer.getvalue()
@@ -69,7 +79,7 @@ def test_it_is_at_a_stable_address_for_every_site_and_is_kept_for_a_day(
     assert again.status_code == 304
 
 
-def test_other_files_are_kept_for_a_minute(db: None, client: Client) -> None:
+def test_other_files_are_kept_for_a_minute(no_query: None, client: Client) -> None:
     answer = client.get("/static/recsite/site.css")
     answer.close()
     assert answer["Cache-Control"] == "max-age=60, public"

@@ -202,12 +202,20 @@ def trim(now: datetime) -> int:
         return hot.execute(TRIM, [now - KEPT, MOST]).rowcount
 
 
-FIELDS_OF_PEOPLE: Final = (
-    "user_id", "userId", "customer_id", "previous_user_id", "previousId", "sourceUserId",
-    "targetUserId", "anonymous_id", "anonymousId", "client_id", "clientId", "visitorId",
-    "user_pseudo_id", "app_instance_id",
-)  # fmt: skip
-NAMED: Final = r'"(({fields})"|customer"\s*:\s*\{{\s*"id")\s*:\s*"?{name}"?\s*[,}}\]]'
+FIELDS_OF_PEOPLE: Final = {
+    "user": (
+        "user_id", "userId", "customer_id", "previous_user_id", "previousId", "sourceUserId",
+        "targetUserId",
+    ),
+    "anonymous": (
+        "anonymous_id", "anonymousId", "client_id", "clientId", "visitorId", "user_pseudo_id",
+        "app_instance_id",
+    ),
+}  # fmt: skip
+"""A user and a browser of the same number are not one: each is looked for in its own fields."""
+
+OF_CUSTOMERS: Final = {"user": r'|customer"\s*:\s*\{\s*"id', "anonymous": ""}
+NAMED: Final = r'"({fields}{customers})"\s*:\s*"?{name}"?\s*[,}}\]]'
 """A record that names somebody, at any depth of it and in any vendor's words."""
 
 # Look for the bare name first: few records have it, and a regular expression is a hundred times
@@ -237,7 +245,11 @@ def told_of(subject_keys: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def _named(subject_keys: Sequence[str]) -> dict[str, list[str]]:
-    bare = [json.dumps(key.partition(":")[2], ensure_ascii=False)[1:-1] for key in subject_keys]
-    fields = "|".join(FIELDS_OF_PEOPLE)
-    named = [NAMED.format(fields=fields, name=re.escape(name)) for name in bare]
+    parted = [key.partition(":")[::2] for key in subject_keys]
+    bare = [json.dumps(name, ensure_ascii=False)[1:-1] for _, name in parted]
+    named = [
+        NAMED.format(fields="|".join(FIELDS_OF_PEOPLE[kind]), customers=OF_CUSTOMERS[kind],
+                     name=re.escape(name))
+        for (kind, _), name in zip(parted, bare, strict=True)
+    ]  # fmt: skip
     return {"names": list(subject_keys), "bare": bare, "named": named}

@@ -276,6 +276,7 @@ NAMING_ANN: Final = (
 NOT_NAMING_ANN: Final = (
     {"event": "fly", "user_id": "anne", "item_id": "ann"},
     {"event": "fly", "user_id": "bob", "params": {"title": "ann"}},
+    {"event": "fly", "user_id": "bob", "anonymous_id": "ann"},
 )
 
 
@@ -294,6 +295,12 @@ def test_a_record_in_which_the_name_means_something_else_is_not(
     post(client, record)
     assert list(rejected.told_of(["user:ann"])) == []
     assert rejected.forget(["user:ann"]) == 0
+
+
+def test_a_browser_and_a_user_of_the_same_number_are_two(client: Client) -> None:
+    post(client, view(event="fly", user_id=7), {"event": "fly", "visitorId": "7"})
+    assert rejected.forget(["anonymous:7"]) == 1
+    assert [subject for *_, subject in kept()] == ["user:7"]
 
 
 def test_a_name_is_no_pattern(client: Client) -> None:

@@ -48,16 +48,17 @@ DELETE FROM attribution USING ({SIGNED}) AS signed WHERE attribution.event = sig
 # Dealings in which something was taken back, of which a fact is new or whose person is another.
 # Few are, and the shopper's own state knows them without a look at the log.
 DOUBTFUL: Final = f"""
-moved AS MATERIALIZED ({MOVED}), turned(person) AS MATERIALIZED (
-    SELECT before FROM moved WHERE before IS NOT NULL UNION SELECT after FROM moved WHERE after IS NOT NULL
+moved AS MATERIALIZED ({MOVED}), turned(person, other) AS MATERIALIZED (
+    SELECT DISTINCT before, coalesce(after, before) FROM moved WHERE before IS NOT NULL
+    UNION SELECT DISTINCT after, coalesce(before, after) FROM moved WHERE after IS NOT NULL
 ), fresh(person, item) AS MATERIALIZED (
     SELECT DISTINCT CASE WHEN person.subject IS NULL THEN signed.subject ELSE person.person END, item
     FROM ({SIGNED}) AS signed LEFT JOIN person USING (subject)
 ), doubtful AS MATERIALIZED (
     SELECT person, item FROM fresh JOIN user_item USING (person, item) WHERE kinds & {UNDOING_MASK} <> 0
     UNION
-    SELECT turned.person, item FROM turned, (
-        SELECT item FROM user_item JOIN turned USING (person) WHERE kinds & {UNDOING_MASK} <> 0) AS undone
+    SELECT turned.person, item FROM turned JOIN user_item ON user_item.person IN (turned.person, turned.other)
+    WHERE kinds & {UNDOING_MASK} <> 0
 )
 """
 EVERY_DOUBTFUL: Final = f"""
@@ -80,23 +81,20 @@ SELECT doubtful.person, past.* FROM doubtful JOIN (
     FROM event WHERE event.subject = member.subject AND event.item = doubtful.item
       AND kind IN ({KIND_LIST}) OFFSET 0) AS past
 """
-_JUDGED: Final = f"""
-WITH {{doubtful}}, judged AS MATERIALIZED ({JUDGED.format(rows=_DEALT)})
+# Tied rows that stand no more go, those that stand again come; neither touches the other's.
+JUDGE: Final = f"""
+WITH {{doubtful}}, judged AS MATERIALIZED ({JUDGED.format(rows=_DEALT)}), untied AS (
+    DELETE FROM attribution USING judged WHERE event = judged.id AND NOT ({STANDS})
+)
+{TIE.format(tied=f"SELECT * FROM judged WHERE {STANDS} AND kind NOT IN ({UNDOING})")}
 """
-UNTIE: Final = (
-    f"{_JUDGED} DELETE FROM attribution USING judged WHERE event = judged.id AND NOT ({STANDS})"
-)
-TIE_AGAIN: Final = _JUDGED + TIE.format(
-    tied=f"SELECT * FROM judged WHERE {STANDS} AND kind NOT IN ({UNDOING})"
-)
 
 
 def fold(connection: Connection, since: str, counting: object) -> None:
     """Tie the events that came since the snapshot `since` to their slates; untie those of
     shoppers who were hidden, and what was taken back."""
-    again = TIE_AGAIN.format(doubtful=DOUBTFUL)
-    for statement in (UNTIE_HIDDEN, TIE.format(tied=_DID.format(signed=SIGNED)),
-                      UNTIE.format(doubtful=DOUBTFUL), again):  # fmt: skip
+    did = TIE.format(tied=_DID.format(signed=SIGNED))
+    for statement in (UNTIE_HIDDEN, did, JUDGE.format(doubtful=DOUBTFUL)):
         connection.execute(text(statement), {"since": since})
 
 
@@ -104,4 +102,4 @@ def fill(connection: Connection, counting: object) -> None:
     """The same from the whole log, into an empty table."""
     did = _DID.format(signed=signed(double_click=0, everything=True))
     connection.execute(text(TIE.format(tied=did)), {"since": NOTHING})
-    connection.execute(text(UNTIE.format(doubtful=EVERY_DOUBTFUL)))
+    connection.execute(text(JUDGE.format(doubtful=EVERY_DOUBTFUL)))

@@ -19,7 +19,8 @@ from behavior.events import Event, Kind
 from catalog.countings import SHIPPED, Counting
 from catalog.feed import ItemContent
 from recommend.projections import pairs as pairing
-from recommend.projections import popularity, ranking
+from recommend.projections import popularity
+from recommend.projections.neighbours import NEIGHBOURS
 from tests.given import START
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -210,7 +211,7 @@ def neighbours(
             if weight > 0:
                 found[at, channel].append((to, weight))
     return {
-        key: sorted(all_, key=lambda n: (-n[1], rank[n[0]]))[: ranking.NEIGHBOURS]
+        key: sorted(all_, key=lambda n: (-n[1], rank[n[0]]))[:NEIGHBOURS]
         for key, all_ in found.items()
     }
 

@@ -9,8 +9,8 @@ import pytest
 from behavior.events import Event, Kind
 from behavior.user_state import RECENT
 from catalog.countings import SHIPPED
+from recommend.projections.neighbours import NEIGHBOURS
 from recommend.projections.pairs import UNIT, WINDOW
-from recommend.projections.ranking import NEIGHBOURS
 from tests.given import (
     advance,
     all_neighbours,

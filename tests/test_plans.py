@@ -19,7 +19,8 @@ from behavior.events import by_signal
 from behavior.names import INTERN
 from catalog.countings import SHIPPED
 from recommend import candidates, fold, pipeline, reasons
-from recommend.projections import content, covisit, popularity, ranking
+from recommend.projections import content, covisit, neighbours, popularity
+from recommend.sources import VIEWED
 from recsite.db import connection, cursor
 from tests.conftest import wipe
 from tests.given import advance, ask, given, view
@@ -150,16 +151,19 @@ WEIGHTS: Final = by_signal(SHIPPED["covisit"].weights)
 TOLD: Final = {"weights": WEIGHTS, "seen": WEIGHTS, "orders": WEIGHTS, "double_click": 0.0}
 
 
-def folded(statement: str) -> Node:
-    """The plan of a fold's statement for the fresh facts, carried out and taken back."""
+def folded(statement: str, *before: str) -> Node:
+    """The plan of a fold's statement for the fresh facts, carried out and taken back; `before`
+    are the statements that a fold carries out first."""
     with transaction.atomic():
         with cursor() as hot:
             hot.execute("SET LOCAL plan_cache_mode = auto")
             (since,) = ask("SELECT snapshot FROM projection WHERE name = 'covisit'")[0]
         with connection() as inside:
-            inside.execute(text(ranking.CREATE_CHANGED))
+            neighbours.clear_changed(inside)
             touched = text(popularity.TOUCHED.format(signed=SIGNED))
             items = list(inside.scalars(touched, TOLD | {"since": since}))
+            for earlier in before:
+                inside.execute(text(earlier), TOLD | {"since": since})
             explain = text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
             found = inside.execute(explain, TOLD | {"since": since, "items": items}).one()
         transaction.set_rollback(True)
@@ -207,7 +211,8 @@ def test_a_list_from_given_items_is_gathered_through_indexes_alone(shop: None) -
 
 
 def test_no_list_reads_the_log(shop: None) -> None:
-    for statement in (candidates.GATHER_PERSONAL, candidates.GATHER_GIVEN, reasons.NAME):
+    gathers = (candidates.GATHER_PERSONAL, candidates.GATHER_RANKED, candidates.GATHER_GIVEN)
+    for statement in (*gathers, reasons.NAME):
         assert "event" not in {of_table(node) for node in nodes(served(statement))}
 
 
@@ -283,6 +288,24 @@ def test_pairs_of_new_events_are_counted_without_the_log(shop: None) -> None:
     assert runs(plan, "event_subject_idx") == 0
 
 
+SINKS: Final = "UPDATE changed_pair SET shrunk = true, weight = 1"
+
+
+def test_rows_of_neighbours_are_found_by_their_items(shop: None) -> None:
+    plan = folded(neighbours.RANK_MOVED, covisit.COUNT_FRESH)
+    assert read_whole(plan) == []
+    assert "neighbours_pkey" in indexes(plan)
+
+
+def test_a_row_that_sank_is_ranked_from_its_own_pairs(shop: None) -> None:
+    some = f"INSERT INTO sunk SELECT item, {VIEWED} FROM neighbours ORDER BY item LIMIT 20"
+    plan = folded(neighbours.RANK_SUNK, some)
+    assert read_whole(plan) == []
+    assert {"covisit_pkey", "covisit_hi_idx"} <= indexes(plan)
+    found = folded(neighbours.NOTE_SUNK, covisit.COUNT_FRESH, SINKS)
+    assert read_whole(found) == []
+
+
 @pytest.mark.parametrize(
     ("statement", "used"),
     [
@@ -291,13 +314,13 @@ def test_pairs_of_new_events_are_counted_without_the_log(shop: None) -> None:
          {"popularity_day_pkey", "popularity_item_idx", "catalog_item_pkey"}),
         (covisit.COUNT_ITEMS.format(signed=SIGNED), {"event_xid_idx"}),
         (attribution.TIE.format(tied=SIGNED), {"event_xid_idx", "slate_pkey"}),
-        (attribution.TIE_AGAIN.format(doubtful=attribution.DOUBTFUL),
+        (attribution.JUDGE.format(doubtful=attribution.DOUBTFUL),
          {"event_xid_idx", "user_item_pkey", "slate_pkey"}),
         (content.INTERN, {"event_xid_idx"}),
         (content.DESCRIBE, {"event_xid_idx"}),
         (fold.COUNT_FRESH, {"event_xid_idx"}),
     ],
-    ids=["popularity", "places", "items", "attribution", "tied again", "passages", "described", "fresh"],
+    ids=["popularity", "places", "items", "attribution", "judged", "passages", "described", "fresh"],
 )  # fmt: skip
 def test_a_fold_reads_what_is_new_and_what_that_touches(
     shop: None, statement: str, used: set[str]

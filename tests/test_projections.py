@@ -26,7 +26,7 @@ from catalog import changes
 from catalog.countings import SHIPPED, wanted
 from catalog.feed import ItemContent
 from recommend import fold
-from recommend.projections import PROJECTIONS, ranking
+from recommend.projections import PROJECTIONS, neighbours
 from recsite.db import cursor, one_snapshot
 from tests import oracle
 from tests.conftest import wipe
@@ -443,5 +443,5 @@ def test_the_fifty_heaviest_neighbours_are_kept_as_pairs_grow_and_shrink(
         advance("covisit")
     assert contents(["covisit"])["covisit"] == oracle.pairs(oracle.facts(walk))
     assert all_neighbours() == ranked()
-    assert max(len(found) for found in all_neighbours().values()) <= ranking.NEIGHBOURS
+    assert max(len(found) for found in all_neighbours().values()) <= neighbours.NEIGHBOURS
     assert differing("covisit") == []

@@ -20,9 +20,15 @@ from behavior.events import Kind, by_signal
 from behavior.position import NOTHING
 from behavior.standing import LOOKS, UNDOES, UNDOING_KINDS
 from catalog.countings import Counting
-from recommend.projections import pairs, ranking
+from recommend.projections import pairs
+from recommend.projections.neighbours import (
+    NEIGHBOURS,
+    RANK_ALL,
+    clear_changed,
+    neighbours,
+    rank_changed,
+)
 from recommend.projections.pairs import UNIT
-from recommend.projections.ranking import NEIGHBOURS, neighbours
 from recommend.sources import BOUGHT, LED, VIEWED
 from recsite.db import METADATA
 
@@ -137,11 +143,11 @@ DROP_UNCOUNTED: Final = "DELETE FROM item_count WHERE item = ANY (:items)"
 
 def fold(connection: Connection, since: str, counting: Counting) -> None:
     """Count what came since the snapshot `since`, and rank what it changed."""
-    ranking.clear(connection)
+    clear_changed(connection)
     connection.execute(text(COUNT_FRESH), _told(counting) | {"since": since})
     connection.execute(text(DROP_EMPTY))
     _count_items(connection, since, counting)
-    ranking.rank(connection)
+    rank_changed(connection)
 
 
 def fill(connection: Connection, counting: Counting) -> None:
@@ -152,7 +158,7 @@ def fill(connection: Connection, counting: Counting) -> None:
     connection.execute(text("ALTER TABLE covisit ADD CONSTRAINT covisit_pkey PRIMARY KEY (lo, hi)"))
     connection.execute(text("CREATE INDEX covisit_hi_idx ON covisit (hi)"))
     _count_items(connection, NOTHING, counting)
-    connection.execute(text(ranking.RANK_ALL))
+    connection.execute(text(RANK_ALL))
 
 
 def _count_items(connection: Connection, since: str, counting: Counting) -> None:

@@ -81,10 +81,15 @@ CREATE TEMP TABLE IF NOT EXISTS sunk (item int, channel smallint) ON COMMIT DELE
 """The rows that are to be ranked from all their pairs."""
 
 # A row of fewer than fifty holds every pair of its item, so nothing can come in from outside.
+# OFFSET 0, for a look-up each: joined, the planner would read every row of neighbours.
 NOTE_SUNK: Final = f"""
 INSERT INTO sunk
-SELECT DISTINCT item, channel FROM changed_pair JOIN neighbours AS known USING (item, channel)
-WHERE shrunk AND weight <= known.weights[{NEIGHBOURS}] AND neighbour = ANY (known.items)
+SELECT DISTINCT item, channel FROM changed_pair
+WHERE shrunk AND EXISTS (
+    SELECT FROM neighbours AS known
+    WHERE known.item = changed_pair.item AND known.channel = changed_pair.channel
+      AND changed_pair.weight <= known.weights[{NEIGHBOURS}]
+      AND changed_pair.neighbour = ANY (known.items) OFFSET 0)
 """
 DROP_SUNK: Final = """
 DELETE FROM neighbours USING sunk WHERE neighbours.item = sunk.item AND neighbours.channel = sunk.channel
@@ -140,13 +145,13 @@ FROM sunk, LATERAL (
 RANK_SUNK: Final = _TOP.format(pool=_OF_SUNK)
 
 
-def clear(connection: Connection) -> None:
+def clear_changed(connection: Connection) -> None:
     """Make room for the pairs that a fold is about to change."""
     for statement in (CREATE_CHANGED, CREATE_SUNK, "TRUNCATE changed_pair, sunk"):
         connection.execute(text(statement))
 
 
-def rank(connection: Connection) -> None:
+def rank_changed(connection: Connection) -> None:
     """Bring `neighbours` up to date with the pairs in `changed_pair`."""
     if connection.scalar(text("SELECT exists(SELECT FROM changed_pair WHERE shrunk)")):
         for statement in (NOTE_SUNK, DROP_SUNK, DROP_EMPTIED, RANK_MOVED, RANK_SUNK):

@@ -35,21 +35,22 @@ class Size:
     """Events of the two invented histories."""
     heavy: int
     """Events of a person who is erased from the long one."""
+    warm_rounds: int
     rounds: int
-    """Folds of a thousand new events behind each."""
+    """Folds of a thousand new events behind each, and folds before these that nobody times."""
 
 
 FULL: Final = Size(
     history=2_000_000, warm_up=2_500, requests=2_000, saturated=8,
     import_rows=300_000, fold_events=20_000, fold_batch=2_000, commit=300, texts=1_024,
     stream=20, rate=200, clicks=50, batches=300, singles=8_000,
-    short=100_000, long=1_000_000, heavy=1_000, rounds=7,
+    short=100_000, long=1_000_000, heavy=1_000, warm_rounds=20, rounds=7,
 )  # fmt: skip
 SMOKE: Final = Size(
     history=5_000, warm_up=50, requests=50, saturated=0.5,
     import_rows=2_000, fold_events=600, fold_batch=300, commit=100, texts=16,
     stream=1, rate=50, clicks=3, batches=3, singles=20,
-    short=1_000, long=3_000, heavy=100, rounds=1,
+    short=1_000, long=3_000, heavy=100, warm_rounds=1, rounds=1,
 )  # fmt: skip
 SCALE: Final = replace(FULL, long=10_000_000)
 """The promised length of the log: half an hour, and no part of the default table."""

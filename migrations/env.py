@@ -18,11 +18,12 @@ from behavior import (
     wake,
 )
 from recommend import erase, fold, projections
+from recommend.ranker import store as rankers
 from recsite.db import METADATA, Xid8, connection
 
 TABLES = (
     attribution, coverage, log, names, people, rejected, runs, slates, suspects, user_state, wake, erase,
-    fold, projections,
+    fold, projections, rankers,
 )  # fmt: skip
 """Importing these fills METADATA."""
 

@@ -3,9 +3,9 @@
 It promises that afterwards every table is what it would be had the person never been there:
 their part is taken back from each projection by the projection's own fold (the person is
 hidden, and nothing else is new), then their events, slates, state and names are deleted. What
-stays is a proof that somebody was erased, and nothing of whom. It waits for folds under way,
-and while it works nobody's names are joined. Archived months that hold something of the person
-come back into the log first, and their files go.
+stays is a proof that somebody was erased, and nothing of whom. It waits for folds under way and
+for a ranker that is just going live, and while it works nobody's names are joined. Archived
+months that hold something of the person come back into the log first, and their files go.
 """
 
 import contextlib
@@ -18,10 +18,12 @@ from django.db import transaction
 from sqlalchemy import Column, Connection, DateTime, Identity, Integer, Table, Text, text
 
 from behavior import coverage, people, rejected, suspects
+from behavior.events import Kind
 from behavior.months import InUse, Month
 from catalog.countings import wanted
 from recommend import fold
 from recommend.projections import PROJECTIONS, Projection
+from recommend.ranker import habits
 from recsite.db import METADATA, connection
 
 erasure = Table(
@@ -97,6 +99,7 @@ def _erase(name: str, asked_by: str) -> Erased:
             folds.enter_context(fold.alone(one))
             # Whatever was joined before is folded by now, so a fold has only this person to do.
             fold.advance(one)
+        folds.enter_context(habits.alone())
         with transaction.atomic(), connection() as inside:
             people.hold({name}, ())
             members = people.members([name])
@@ -163,6 +166,12 @@ ATTRIBUTED: Final = """
 DELETE FROM attribution WHERE slate IN (SELECT id FROM slate WHERE subject = ANY (:members))
 """
 SLATES: Final = "DELETE FROM slate WHERE subject = ANY (:members)"
+
+# From the log, for of who is hidden there is no state; the rankers may have learned before that.
+BOUGHT: Final = f"""
+SELECT DISTINCT item FROM event
+WHERE subject = ANY (:members) AND kind = {Kind.PURCHASE.value} AND item IS NOT NULL
+"""
 EVENTS: Final = "DELETE FROM event WHERE subject = ANY (:members)"
 
 # Others may have been said to be this person, and it was taken back.
@@ -176,8 +185,6 @@ DELETE FROM person WHERE subject = ANY (:subjects)
 STATE: Final = (
     suspects.ALONE,
     "DELETE FROM suspect WHERE person = ANY (:members)",
-    # Until they are counted anew, what the ranker knew of these items counted this person.
-    "DELETE FROM item_habit WHERE item IN (SELECT item FROM user_item WHERE person = ANY (:members))",
     "DELETE FROM user_state WHERE person = ANY (:members)",
     "DELETE FROM user_item WHERE person = ANY (:members)",
     "DELETE FROM person WHERE subject = ANY (:members)",
@@ -195,6 +202,7 @@ def _delete(inside: Connection, members: Mapping[int, str], asked_by: str) -> Er
     inside.execute(text("SET LOCAL rec.erasing = 'on'"))
     inside.execute(text(ATTRIBUTED), whom)
     slates = inside.execute(text(SLATES), whom).rowcount
+    bought = list(inside.scalars(text(BOUGHT), whom))
     events = inside.execute(text(EVENTS), whom).rowcount
     others = list(inside.scalars(text(ONCE_JOINED), {"names": list(members.values())}))
     inside.execute(text("SET LOCAL rec.erasing = 'off'"))
@@ -202,6 +210,7 @@ def _delete(inside: Connection, members: Mapping[int, str], asked_by: str) -> Er
         inside.execute(text(UNLINKED), {"subjects": others})
     for statement in STATE:
         inside.execute(text(statement), whom)
+    habits.recount(inside, bought)
     rejected.forget(list(members.values()))
     found = {"names": len(members), "events": events, "slates": slates}
     proof = inside.scalar(text(PROVE), found | {"asked_by": asked_by})

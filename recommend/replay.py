@@ -52,7 +52,12 @@ WHERE NOT EXISTS (SELECT FROM catalog_item WHERE item_id = name)
 # A rule about an item that was named later only has no part in the list.
 ON_SHELF: Final = "SELECT id FROM catalog_item WHERE id = ANY(:items)"
 
-KNOWN_RANKER: Final = "SELECT true FROM rec.ranker WHERE name = :name AND features = :features"
+# A transaction that lies ahead even of now was another cluster's, before a dump was restored.
+KNOWN_RANKER: Final = """
+SELECT coalesce(NOT pg_visible_in_snapshot(recounted_xid, CAST(:seen AS pg_snapshot))
+                AND pg_visible_in_snapshot(recounted_xid, pg_current_snapshot()), false) AS is_recounted
+FROM rec.ranker WHERE name = :name AND features = :features
+"""
 
 MEANWHILE: Final = """
 SELECT count(*) FROM rec.event
@@ -192,7 +197,7 @@ def _causes(
 ) -> Iterator[str]:
     """Every input that is not what it was, the surest first."""
     yield from _other_code(slate)
-    yield from _ranker_gone(inside, slate)
+    yield from _ranker_changed(inside, slate)
     yield from _shopper_gone(inside, slate)
     shown = {"shown": [place.item_id for place in slate.places]}
     for item_id in inside.scalars(text(OFF_SHELF), shown):
@@ -216,10 +221,16 @@ def _other_code(slate: Slate) -> Iterator[str]:
             yield f"the projection {one.NAME} had version {version}, it now has {one.VERSION}"
 
 
-def _ranker_gone(inside: Connection, slate: Slate) -> Iterator[str]:
+def _ranker_changed(inside: Connection, slate: Slate) -> Iterator[str]:
     name = slate.receipt.get("ranker")
-    if name and not inside.scalar(text(KNOWN_RANKER), {"name": name, "features": features.NAME}):
+    if not name:
+        return
+    known = {"name": name, "features": features.NAME, "seen": slate.receipt["snapshot"]}
+    is_recounted = inside.scalar(text(KNOWN_RANKER), known)
+    if is_recounted is None:
         yield f"the ranker {name} is gone, or reads features as this code does not"
+    elif is_recounted:
+        yield f"what the ranker {name} knew of habits was counted anew since, for somebody was erased"
 
 
 def _shopper_gone(inside: Connection, slate: Slate) -> Iterator[str]:

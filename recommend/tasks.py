@@ -14,7 +14,6 @@ from recommend import embed as embedding
 from recommend import encoders, fold
 from recommend.projections import PROJECTIONS
 from recommend.ranker import learn as ranking
-from recommend.ranker import store
 from recsite.db import cursor
 
 logger = logging.getLogger("recsite.tasks")
@@ -75,9 +74,8 @@ def embed() -> None:
 
 @shared_task(acks_late=True)
 def learn() -> None:
-    """Make a ranker anew where the log has gone on by a day; count the live one's habits anew
-    where an erasure took them out. A worker that is killed meanwhile has changed nothing."""
+    """Make a ranker anew where the log has gone on by a day. A worker that is killed meanwhile has
+    changed nothing."""
     now = datetime.now(UTC)
-    store.complete()
     if ranking.is_due(now):
         logger.info("ranker: %s", ranking.learn(now).said)

@@ -8,9 +8,10 @@ import numpy as np
 import orjson
 import pytest
 from django.test import Client
+from sqlalchemy import text
 
 from catalog.scenarios import HOME
-from recommend import candidates, erase, receipts, tasks
+from recommend import candidates, receipts
 from recommend.pipeline import Ask, compose, serve
 from recommend.ranker import examples, features, learn, network, store, training
 from recommend.ranker.examples import Example
@@ -239,24 +240,11 @@ def test_the_same_log_teaches_the_same() -> None:
     assert ask("SELECT name, judged::text FROM ranker") == first
 
 
-@live
-def test_who_is_erased_is_in_no_habit() -> None:
-    staples()
-    learn.learn(END)
-    before = ask("SELECT count(*) FROM item_habit")
-    assert before == [(STAPLES,)]
-    erase.erase("user:u1", asked_by="test")
-    assert ask("SELECT count(*) FROM item_habit") == [(STAPLES - 2,)]
-    tasks.learn()
-    assert ask("SELECT buyers, count(*) FROM item_habit GROUP BY 1 ORDER BY 1") == [
-        (9, 2), (10, STAPLES - 2)
-    ]  # fmt: skip
-
-
 def test_the_admin_shows_each_attempt_with_its_figures(admin_client: Client) -> None:
     good, poor = training.train(drawn(20)), training.train(drawn(20, seed=1))
     with connection() as inside:
-        store.keep(inside, good, Judged(36, 144, 0.98, 0.63, None), NOW, is_live=True)
+        store.keep(inside, good, Judged(36, 144, 0.98, 0.63, None), NOW)
+        inside.execute(text(store.GO_LIVE), {"name": good.name})
         store.keep(inside, poor, Judged(36, 144, 0.61, 0.63, 0.98), NOW)
     page = admin_client.get("/admin/recsite/rankerrow/").content.decode()
     assert [word in page for word in ("0.9800", "0.6100", "144 lists", "not better")] == [True] * 4

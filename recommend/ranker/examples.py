@@ -82,7 +82,7 @@ def collect(
     """The examples of a window. `shoppers` wraps the loop over shoppers (a progress bar)."""
     with split.before(cut, SCHEMA) as inside:
         # The name of no ranker: these are the habits that this window knows.
-        habits.fill(inside, "")
+        habits.fill(inside, "", cut)
         inside.execute(text("ANALYZE item_habit"))
         for target in shoppers(split.targets(inside, cut, end, most=SHOPPERS)):
             for seen in (0, INTERACTED):

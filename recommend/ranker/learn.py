@@ -84,9 +84,11 @@ def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     known, held = examples.held_out(found)
     made = training.train(known, each)
     judged, is_better = _judge(made, known, held)
-    final = training.train(found, each) if is_better else made
-    with one_snapshot() as inside:
-        (store.publish if is_better else store.keep)(inside, final, judged, spans[0][1])
+    if is_better:
+        store.publish(training.train(found, each), judged, spans[0][1])
+    else:
+        with one_snapshot() as inside:
+            store.keep(inside, made, judged, spans[0][1])
     return Learned(judged, is_better, _sentence(judged, is_better))
 
 

@@ -1,8 +1,9 @@
 """Which ranker is live: every one that was ever good enough, and the one that serves.
 
 It promises that readers see a ranker together with its habits, switched in one transaction,
-and that one made for other features than this code has is never asked. Those that were
-replaced stay, so that a list can be made again.
+and that one made for other features than this code has is never asked. Of two versions of the
+code that run at once each has a live one of its own. Those that were replaced stay, so that a
+list can be made again.
 """
 
 import functools
@@ -16,7 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from recommend.ranker import features, habits, network
 from recommend.ranker.network import Network
-from recsite.db import METADATA, cursor, one_snapshot
+from recsite.db import METADATA, Xid8, cursor, one_snapshot
 
 ranker = Table(
     "ranker",
@@ -29,10 +30,12 @@ ranker = Table(
     Column("made_at", DateTime(timezone=True), nullable=False),
     Column("live_since", DateTime(timezone=True)),
     Column("is_live", Boolean, nullable=False),
-    Index("ranker_live_idx", "is_live", unique=True, postgresql_where=text("is_live")),
+    Column("recounted_xid", Xid8),
+    Index("ranker_live_idx", "features", unique=True, postgresql_where=text("is_live")),
 )
 """`judged` says how it did on shoppers that it had not learned from, beside the blend; `until`
-where the log ended then; `live_since` when it first served, null for one that never did."""
+where the log ended then; `live_since` when it last went live, null for one that never did;
+`recounted_xid` which transaction last counted some of its habits anew."""
 
 TABLES: Final = (ranker, habits.item_habit)
 
@@ -47,13 +50,16 @@ SELECT name, features, network, judged, until, made_at, live_since,
 """
 
 FIND: Final = "SELECT network::text, until, made_at FROM ranker WHERE name = %s"
-RETIRE: Final = "UPDATE ranker SET is_live = false WHERE is_live AND name <> :name"
 KEEP: Final = """
-INSERT INTO ranker (name, features, network, judged, until, made_at, live_since, is_live)
-VALUES (:name, :features, CAST(:network AS jsonb), CAST(:judged AS jsonb), :until, now(),
-        CASE WHEN :is_live THEN now() END, :is_live)
-ON CONFLICT (name) DO UPDATE SET judged = excluded.judged, is_live = excluded.is_live,
-    live_since = coalesce(ranker.live_since, excluded.live_since)
+INSERT INTO ranker (name, features, network, judged, until, made_at, is_live)
+VALUES (:name, :features, CAST(:network AS jsonb), CAST(:judged AS jsonb), :until, now(), false)
+ON CONFLICT (name) DO UPDATE SET judged = excluded.judged
+"""
+RETIRE: Final = """
+UPDATE ranker SET is_live = false WHERE is_live AND features = :features AND name <> :name
+"""
+GO_LIVE: Final = """
+UPDATE ranker SET is_live = true, live_since = now() WHERE name = :name AND NOT is_live
 """
 NEWEST: Final = """
 SELECT max(until) FROM ranker WHERE features = :features
@@ -99,20 +105,21 @@ def live(inside: Connection) -> Ranker | None:
     return None if name is None else find(name)
 
 
-def publish(inside: Connection, made: Network, judged: Judged, until: datetime) -> None:
-    """Make it the live one, with the habits of now."""
-    inside.execute(text(RETIRE), {"name": made.name})
-    habits.fill(inside, made.name)
-    keep(inside, made, judged, until, is_live=True)
+def publish(made: Network, judged: Judged, until: datetime) -> None:
+    """Make it the live one, with the habits of the log that it learned from."""
+    whose = {"name": made.name, "features": features.NAME}
+    with habits.alone(), one_snapshot() as inside:
+        keep(inside, made, judged, until)
+        inside.execute(text(RETIRE), whose)
+        inside.execute(text(GO_LIVE), whose)
+        habits.fill(inside, made.name, until)
 
 
-def keep(
-    inside: Connection, made: Network, judged: Judged, until: datetime, *, is_live: bool = False
-) -> None:
+def keep(inside: Connection, made: Network, judged: Judged, until: datetime) -> None:
     """Note what was made, and how good it was."""
     inside.execute(text(KEEP), {
         "name": made.name, "features": features.NAME, "network": made.as_json().decode(),
-        "judged": orjson.dumps(judged).decode(), "until": until, "is_live": is_live,
+        "judged": orjson.dumps(judged).decode(), "until": until,
     })  # fmt: skip
 
 
@@ -120,11 +127,3 @@ def newest_until(inside: Connection) -> datetime | None:
     """Where the log ended when one was last made, live or not."""
     newest: datetime | None = inside.scalar(text(NEWEST), {"features": features.NAME})
     return newest
-
-
-def complete() -> None:
-    """Give the live one the habits that it lacks: an erasure takes out those of its person."""
-    with one_snapshot() as inside:
-        name = inside.scalar(text(f"SELECT {LIVE}"))
-        if name is not None:
-            habits.fill(inside, name)

@@ -1,4 +1,4 @@
-"""The only loop over the log: advance projections, rebuild them, prove them.
+"""The only loop over the log: advance projections, rebuild them.
 
 It promises that a projection's rows and its position move in one transaction, that no two
 workers fold the same projection at once, and that a rebuild is built beside the live tables
@@ -25,7 +25,7 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB
 
-from behavior import coverage, people, position, user_state
+from behavior import coverage, position
 from behavior.position import NOTHING
 from catalog.countings import Counting, wanted
 from recommend.projections import PROJECTIONS, Projection
@@ -77,10 +77,6 @@ HERE: Final = """
 SELECT pg_current_snapshot()::text AS snapshot, system_identifier::text AS epoch FROM pg_control_system()
 """
 
-CHECKSUM: Final = """
-SELECT count(*) || ':' || coalesce(sum(hashtextextended(ROW({columns})::text, 0)), 0) FROM {table}
-"""
-
 COUNT_FRESH: Final = """
 SELECT count(*) FROM event
 WHERE xid >= pg_snapshot_xmin(CAST(:since AS pg_snapshot))
@@ -123,6 +119,15 @@ def advance(one: Projection) -> Advanced:
         return _rebuild(one)
 
 
+def catch_up(one: Projection, inside: Connection) -> Counting:
+    """Bring one projection to the log's end in this transaction, under `alone`, but for one that is
+    to be rebuilt; how it is to count. Raises FoldedByNewer."""
+    standing = _own_standing(one, inside)
+    if standing.is_current:
+        _advance(one, inside, standing)
+    return standing.counting
+
+
 def rebuild(one: Projection) -> Advanced:
     """Build the projection anew beside the live tables and switch in one step.
 
@@ -138,51 +143,6 @@ def rebuild_without_archived(one: Projection) -> Advanced:
     with alone(one), one_snapshot() as inside:
         coverage.let_go(inside, one.NAME)
         return _build(one, inside)
-
-
-def verify(one: Projection) -> dict[str, tuple[str, str]]:
-    """Prove one projection: table → (checksum of the live rows, of a rebuild's).
-
-    Both are taken in one snapshot, so nothing that happens meanwhile can make them differ.
-    Raises MonthsArchived where the log no longer has all that the projection counted, and
-    FoldedByNewer.
-    """
-    with alone(one), one_snapshot() as inside:
-        coverage.require_whole(inside, one.NAME)
-        standing = _own_standing(one, inside)
-        if standing.is_current:
-            _advance(one, inside, standing)
-        live = checksums(inside, one.TABLES)
-        with beside(inside, one.TABLES):
-            one.fill(inside, standing.counting)
-            built = checksums(inside, one.TABLES)
-        inside.execute(text(f"DROP SCHEMA {SCRATCH} CASCADE"))
-    return {name: (live[name], built[name]) for name in live}
-
-
-def verify_user_state() -> dict[str, tuple[str, str]]:
-    """Prove who is one person, and the shoppers' own state: both move with the log and need no
-    advancing."""
-    tables = (*people.TABLES, *user_state.TABLES)
-    with one_snapshot() as inside:
-        coverage.require_whole(inside, coverage.EVERYBODY)
-        live = checksums(inside, tables)
-        with beside(inside, tables):
-            people.fill(inside)
-            user_state.fill(inside)
-            built = checksums(inside, tables)
-        inside.execute(text(f"DROP SCHEMA {SCRATCH} CASCADE"))
-    return {name: (live[name], built[name]) for name in live}
-
-
-def checksums(inside: Connection, tables: Sequence[Table]) -> dict[str, str]:
-    """Rows and a hash of each table, whatever order the rows lie in, over the columns that this
-    code knows."""
-    return {table.name: str(inside.scalar(text(_checksum(table)))) for table in tables}
-
-
-def _checksum(table: Table) -> str:
-    return CHECKSUM.format(columns=", ".join(table.columns.keys()), table=table.name)
 
 
 @contextlib.contextmanager

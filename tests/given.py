@@ -20,7 +20,7 @@ from behavior.names import intern_items
 from catalog import changes
 from catalog.feed import ItemContent, parse
 from catalog.models import Rule, Scenario
-from recommend import fold, sources
+from recommend import fold, proof, sources
 from recsite.db import cursor
 
 START: Final = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -139,8 +139,8 @@ def advance(name: str | None = None) -> list[int]:
 
 def differing(name: str | None = None) -> list[str]:
     """The tables whose live rows are not those of a rebuild; [] is the proof."""
-    proofs = [proof for one in fold.named(name) for proof in fold.verify(one).items()]
-    proofs += fold.verify_user_state().items()
+    proofs = [each for one in fold.named(name) for each in proof.verify(one).items()]
+    proofs += proof.verify_user_state().items()
     return [table for table, (live, built) in proofs if live != built]
 
 

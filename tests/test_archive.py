@@ -32,7 +32,7 @@ from behavior import archive, coverage, month_file, months, tasks
 from behavior.coverage import MonthsArchived
 from behavior.events import Event, Kind, Line
 from behavior.months import Month
-from recommend import fold, travel
+from recommend import fold, proof, travel
 from recommend.projections import PROJECTIONS
 from recommend.tasks import advance as advance_task
 from recsite import dashboard
@@ -587,7 +587,7 @@ def test_without_archived_counts_the_log_alone_and_can_be_proven(tmp_path: Path)
     say("refresh", "--rebuild", "--without-archived")
     assert days() == oracle.days(oracle.facts(events[3:]))
     for one in PROJECTIONS:
-        assert {live == built for live, built in fold.verify(one).values()} == {True}
+        assert {live == built for live, built in proof.verify(one).values()} == {True}
     assert say("archive", "--list").rstrip().endswith(
         "not counted by popularity, covisit, content, attribution"
     )  # fmt: skip

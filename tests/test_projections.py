@@ -25,7 +25,7 @@ from behavior.user_state import RECENT
 from catalog import changes
 from catalog.countings import SHIPPED, wanted
 from catalog.feed import ItemContent
-from recommend import fold
+from recommend import fold, proof
 from recommend.projections import PROJECTIONS, neighbours
 from recsite.db import cursor, one_snapshot
 from tests import oracle
@@ -335,14 +335,14 @@ def test_a_rebuild_equals_what_grew_and_goes_on_growing(one: Any, delivery: Deli
         if isinstance(step, list):
             given(step)
     advance(one.NAME)
-    assert {t: live == built for t, (live, built) in fold.verify(one).items()} == {
+    assert {t: live == built for t, (live, built) in proof.verify(one).items()} == {
         table.name: True for table in one.TABLES
     }
 
 
 def fold_state(one: Any) -> dict[str, str]:
     with one_snapshot() as inside:
-        return fold.checksums(inside, one.TABLES)
+        return proof.checksums(inside, one.TABLES)
 
 
 class Crash(Exception):

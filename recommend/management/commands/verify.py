@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from behavior import coverage, user_state
-from recommend import fold
+from recommend import fold, proof
 
 Proof = Callable[[], dict[str, tuple[str, str]]]
 """What proves some tables: table → checksum of the live rows, of a rebuild's."""
@@ -36,9 +36,9 @@ class Command(BaseCommand):
         except fold.UnknownProjection as error:
             raise CommandError(str(error)) from None
         self.stdout.write(coverage.said())
-        found = [self._prove(partial(fold.verify, one), _names(one.TABLES)) for one in chosen]
+        found = [self._prove(partial(proof.verify, one), _names(one.TABLES)) for one in chosen]
         if only is None:
-            found.append(self._prove(fold.verify_user_state, _names(user_state.TABLES)))
+            found.append(self._prove(proof.verify_user_state, _names(user_state.TABLES)))
         if "DIFFERS" in found:
             raise CommandError("A projection differs from its rebuild. Run `refresh --rebuild`.")
         if "not comparable" in found:
@@ -46,10 +46,10 @@ class Command(BaseCommand):
                 "Not everything could be proven: attach the archived months first (`archive --list`)."
             )
 
-    def _prove(self, proof: Proof, tables: Sequence[str]) -> str:
+    def _prove(self, prove: Proof, tables: Sequence[str]) -> str:
         """Say of each table what was found; returns the worst of it."""
         try:
-            found = proof()
+            found = prove()
         except fold.FoldedByNewer as error:
             raise CommandError(str(error)) from None
         except coverage.MonthsArchived as error:

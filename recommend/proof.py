@@ -1,0 +1,63 @@
+"""Proof: that what is live is what the log gives, table by table.
+
+A rebuild is made beside the live tables, in one snapshot with them, and both are hashed. It
+promises that nothing which happens meanwhile can make them differ, and that what cannot be
+proven is said (MonthsArchived), never called equal. It changes no row but by bringing a
+projection to the log's end first.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, Table, text
+
+from behavior import coverage, people, user_state
+from recommend import fold
+from recommend.projections import Projection
+from recsite.db import one_snapshot
+
+CHECKSUM: Final = """
+SELECT count(*) || ':' || coalesce(sum(hashtextextended(ROW({columns})::text, 0)), 0) FROM {table}
+"""
+
+
+def verify(one: Projection) -> dict[str, tuple[str, str]]:
+    """Prove one projection: table → (checksum of the live rows, of a rebuild's).
+
+    Raises MonthsArchived where the log no longer has all that the projection counted, and
+    fold.FoldedByNewer.
+    """
+    with fold.alone(one), one_snapshot() as inside:
+        coverage.require_whole(inside, one.NAME)
+        counting = fold.catch_up(one, inside)
+        live = checksums(inside, one.TABLES)
+        with fold.beside(inside, one.TABLES):
+            one.fill(inside, counting)
+            built = checksums(inside, one.TABLES)
+        inside.execute(text(f"DROP SCHEMA {fold.SCRATCH} CASCADE"))
+    return {name: (live[name], built[name]) for name in live}
+
+
+def verify_user_state() -> dict[str, tuple[str, str]]:
+    """Prove who is one person, and the shoppers' own state: both move with the log and need no
+    advancing."""
+    tables = (*people.TABLES, *user_state.TABLES)
+    with one_snapshot() as inside:
+        coverage.require_whole(inside, coverage.EVERYBODY)
+        live = checksums(inside, tables)
+        with fold.beside(inside, tables):
+            people.fill(inside)
+            user_state.fill(inside)
+            built = checksums(inside, tables)
+        inside.execute(text(f"DROP SCHEMA {fold.SCRATCH} CASCADE"))
+    return {name: (live[name], built[name]) for name in live}
+
+
+def checksums(inside: Connection, tables: Sequence[Table]) -> dict[str, str]:
+    """Rows and a hash of each table, whatever order the rows lie in, over the columns that this
+    code knows."""
+    return {table.name: str(inside.scalar(text(_checksum(table)))) for table in tables}
+
+
+def _checksum(table: Table) -> str:
+    return CHECKSUM.format(columns=", ".join(table.columns.keys()), table=table.name)

@@ -225,7 +225,17 @@ subject = ANY(%(names)s) OR EXISTS (
     SELECT FROM unnest(%(bare)s::text[], %(named)s::text[]) AS wanted(bare, named)
     WHERE strpos(payload, bare) > 0 AND payload ~ named)
 """
+LOOK_FOR: Final = f"""
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text, ARRAY(SELECT id FROM rejected WHERE {OF_PEOPLE})
+"""
 FORGET: Final = f"DELETE FROM rejected WHERE {OF_PEOPLE}"
+FORGET_FOUND: Final = "DELETE FROM rejected WHERE id = ANY(%(ids)s)"
+
+# Ids are no order of commits; a row that the search did not see was written by a transaction no
+# older than the oldest that was under way. Its age is compared before any payload is read.
+FORGET_SINCE: Final = f"""
+DELETE FROM rejected WHERE age(xmin) <= age(%(since)s::xid8::xid) AND ({OF_PEOPLE})
+"""
 TOLD: Final = ("rejected_at", "source", "line", "code", "message", "payload", "subject")
 TELL: Final = f"SELECT {', '.join(TOLD)} FROM rejected WHERE {OF_PEOPLE} ORDER BY id"
 
@@ -237,6 +247,37 @@ def forget(subject_keys: Sequence[str]) -> int:
         return hot.execute(FORGET, _named(subject_keys)).rowcount
 
 
+class Found(NamedTuple):
+    """The rows of these shoppers, and the oldest transaction whose rows may be missing in it."""
+
+    names: frozenset[str]
+    ids: list[int]
+    since: str
+
+
+def look_for(subject_keys: Iterable[str]) -> Found:
+    """Find what these shoppers sent, and what names them. Reads every payload, so let it be done
+    before anybody has to wait for it."""
+    names = frozenset(subject_keys)
+    with cursor() as hot:
+        since, ids = hot.execute(LOOK_FOR, _named(sorted(names))).fetchone() or ("", [])
+    return Found(names, ids, since)
+
+
+def forget_found(found: Found, subject_keys: Iterable[str]) -> int:
+    """As `forget`, where that was looked for already: reads only the payloads that came since."""
+    names = frozenset(subject_keys)
+    if names != found.names:
+        # Somebody was joined to them meanwhile, or parted.
+        return forget(sorted(names))
+    with cursor() as hot:
+        known = hot.execute(FORGET_FOUND, {"ids": found.ids}).rowcount
+        return (
+            known
+            + hot.execute(FORGET_SINCE, _named(sorted(names)) | {"since": found.since}).rowcount
+        )
+
+
 def told_of(subject_keys: Sequence[str]) -> Iterator[dict[str, Any]]:
     """What is kept of these shoppers, the oldest first, as dicts for an export."""
     with cursor() as hot:
@@ -244,7 +285,7 @@ def told_of(subject_keys: Sequence[str]) -> Iterator[dict[str, Any]]:
         yield from (dict(zip(TOLD, row, strict=True)) for row in hot)
 
 
-def _named(subject_keys: Sequence[str]) -> dict[str, list[str]]:
+def _named(subject_keys: Sequence[str]) -> dict[str, Any]:
     parted = [key.partition(":")[::2] for key in subject_keys]
     bare = [json.dumps(name, ensure_ascii=False)[1:-1] for _, name in parted]
     named = [

@@ -66,8 +66,9 @@ def erase(name: str, *, asked_by: str) -> Erased:
     Raises Nobody where the name is unknown, OutOfReach where an archive cannot be read, and
     fold.FoldedByNewer where a projection is newer code's, which alone can take the person out.
     """
-    files = _attach(people.members([name]))
-    done = _erase(name, asked_by)
+    members = people.members([name])
+    files = _attach(members)
+    done = _erase(name, asked_by, rejected.look_for(members.values() or [name]))
     for file in files:
         file.unlink(missing_ok=True)
     return done
@@ -93,7 +94,7 @@ def _back(due: Sequence[Month]) -> list[Path]:
         raise OutOfReach(str(error)) from None
 
 
-def _erase(name: str, asked_by: str) -> Erased:
+def _erase(name: str, asked_by: str, found: rejected.Found) -> Erased:
     with people.nobody_moves(), contextlib.ExitStack() as folds:
         for one in PROJECTIONS:
             folds.enter_context(fold.alone(one))
@@ -103,13 +104,13 @@ def _erase(name: str, asked_by: str) -> Erased:
         with transaction.atomic(), connection() as inside:
             people.hold({name}, ())
             members = people.members([name])
-            if not members and not rejected.forget([name]):
+            if not members and not rejected.forget_found(found, [name]):
                 raise Nobody(f"There is no shopper {name!r}.")
             _lock(inside, members)
             _hide(inside, members)
             for one in PROJECTIONS:
                 _take_back(inside, one)
-            return _delete(inside, members, asked_by)
+            return _delete(inside, members, asked_by, found)
 
 
 # A list that is just being served for this person holds the row (slates.RECORD).
@@ -197,7 +198,9 @@ RETURNING erasure
 """
 
 
-def _delete(inside: Connection, members: Mapping[int, str], asked_by: str) -> Erased:
+def _delete(
+    inside: Connection, members: Mapping[int, str], asked_by: str, refused: rejected.Found
+) -> Erased:
     whom = {"members": list(members)}
     inside.execute(text("SET LOCAL rec.erasing = 'on'"))
     inside.execute(text(ATTRIBUTED), whom)
@@ -211,7 +214,7 @@ def _delete(inside: Connection, members: Mapping[int, str], asked_by: str) -> Er
     for statement in STATE:
         inside.execute(text(statement), whom)
     habits.recount(inside, bought)
-    rejected.forget(list(members.values()))
+    rejected.forget_found(refused, members.values() or refused.names)
     found = {"names": len(members), "events": events, "slates": slates}
     proof = inside.scalar(text(PROVE), found | {"asked_by": asked_by})
     return Erased(int(proof or 0), **found)

@@ -10,10 +10,10 @@ from celery import shared_task
 
 from behavior import wake
 from behavior.coverage import MonthsArchived
+from recommend import cores, encoders, fold
 from recommend import embed as embedding
-from recommend import encoders, fold
 from recommend.projections import PROJECTIONS
-from recommend.ranker import learn as ranking
+from recommend.ranker import learn, store
 from recsite.db import cursor
 
 logger = logging.getLogger("recsite.tasks")
@@ -73,9 +73,12 @@ def embed() -> None:
 
 
 @shared_task(acks_late=True)
-def learn() -> None:
-    """Make a ranker anew where the log has gone on by a day. A worker that is killed meanwhile has
-    changed nothing."""
+def teach() -> None:
+    """Make a ranker anew where the log has gone on by a day, and let go of old ones' habits. A
+    worker that is killed meanwhile has changed nothing."""
     now = datetime.now(UTC)
-    if ranking.is_due(now):
-        logger.info("ranker: %s", ranking.learn(now).said)
+    store.let_go()
+    if learn.is_due(now):
+        # Folds go on beside it, in this very process.
+        with cores.one():
+            logger.info("ranker: %s", learn.learn(now).said)

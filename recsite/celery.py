@@ -45,10 +45,11 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
-    # One process, two threads: a fold waits for Postgres, an encoding for torch. Of a pool of
-    # processes one could be killed while it idles and take the others' queue lock with it.
+    # One process, three threads: encoding texts and teaching the ranker can take minutes, each
+    # runs once at a time at most (they hold locks), so one thread is always there to fold. Of a
+    # pool of processes one could be killed while it idles and take the others' queue lock with it.
     worker_pool="threads",
-    worker_concurrency=2,
+    worker_concurrency=3,
     broker_connection_retry_on_startup=True,
     # Asking for a worker happens after the commit, while the shop waits for its answer.
     broker_connection_timeout=1,
@@ -57,13 +58,13 @@ app.conf.update(
     task_queues=[Queue(name, Exchange("recsite"), routing_key=name) for name in ("fold", "embed")],
     task_default_queue="fold",
     task_routes={"recommend.tasks.embed": {"queue": "embed"},
-                 "recommend.tasks.learn": {"queue": "embed"}},
+                 "recommend.tasks.teach": {"queue": "embed"}},
     beat_schedule={
         "advance projections": {"task": "recommend.tasks.advance", "schedule": 2.0,
                                 "options": {"expires": 30}},
         "embed changed texts": {"task": "recommend.tasks.embed", "schedule": 30.0,
                                 "options": {"expires": 30}},
-        "teach the ranker": {"task": "recommend.tasks.learn", "schedule": 3600.0,
+        "teach the ranker": {"task": "recommend.tasks.teach", "schedule": 3600.0,
                              "options": {"expires": 3600}},
         "make partitions ahead": {"task": "behavior.tasks.make_months", "schedule": 3600.0},
         "bound refused records": {"task": "behavior.tasks.drop_old", "schedule": 60.0,

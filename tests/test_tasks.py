@@ -17,7 +17,9 @@ from django.db import transaction
 
 from behavior import tasks, wake
 from behavior.months import ahead
+from recommend import cores
 from recommend import tasks as folding
+from recsite.celery import app
 from recsite.db import cursor
 from tests import servers
 from tests.given import advance, ask, counts, differing, given, minute, pairs, purchase, view
@@ -232,3 +234,22 @@ def test_the_months_of_today_and_the_next_two_are_made_ahead(committed: None) ->
     made = {name for (name,) in ask("SELECT relname FROM pg_class WHERE relname LIKE 'event_20%%'")}
     months = ahead(datetime.now(UTC), 2)
     assert {f"event_{year}_{month:02}" for year, month in months} <= made
+
+
+# ── what takes long ────────────────────────────────────────────────────────────────────────
+
+
+def test_a_worker_has_a_thread_to_fold_with_while_all_that_takes_long_is_under_way() -> None:
+    slow = [name for name, route in app.conf.task_routes.items() if route["queue"] == "embed"]
+    assert sorted(slow) == ["recommend.tasks.embed", "recommend.tasks.teach"]
+    assert app.conf.worker_concurrency == len(slow) + 1
+    assert set(slow) <= set(app.tasks)
+
+
+def test_torch_has_one_core_while_a_worker_learns() -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    with cores.one():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before

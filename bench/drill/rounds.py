@@ -18,6 +18,7 @@ import psycopg
 from bench.drill.house import PARTS, PATIENCE, POSTGRES, House
 from bench.drill.shoppers import SHOPPERS, Book, Shopper
 from demo.processes import Failed
+from recommend.projections import PROJECTIONS
 
 VICTIMS: Final = (*PARTS, POSTGRES)
 
@@ -29,7 +30,6 @@ SELECT count(*) FROM projection, LATERAL (
     SELECT FROM event WHERE xid >= pg_snapshot_xmin(snapshot::pg_snapshot)
       AND NOT pg_visible_in_snapshot(xid, snapshot::pg_snapshot) LIMIT 1) AS unread
 """
-PROJECTIONS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def wait_until_it_works(house: House, probe: Shopper, number: int, victim: str) 
     position = probe.tell(event, PATIENCE)
     if position is None:
         raise Failed(f"no event was accepted within {PATIENCE:g} s after {victim} was killed")
-    _until(lambda: house.ask(BEHIND, str(position)) == [(PROJECTIONS,)],
+    _until(lambda: house.ask(BEHIND, str(position)) == [(len(PROJECTIONS),)],
            f"an event was never folded after {victim} was killed")  # fmt: skip
     if victim == "beat":
         _until(lambda: "Sending due task" in house.said("beat"), "beat sent no task again")

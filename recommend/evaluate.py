@@ -45,10 +45,6 @@ class Report:
     new: Quality
 
 
-DEALT: Final = (
-    "SELECT person, array_agg(item) FROM user_item WHERE person = ANY(:persons) GROUP BY 1"
-)
-
 ON_SALE: Final = (
     "SELECT count(*) FROM catalog_item WHERE available AND (stock IS NULL OR stock > 0)"
 )
@@ -83,8 +79,7 @@ def _report(
     bought: Mapping[int, frozenset[int]],
     lists: Mapping[int, Sequence[int]],
 ) -> Report:
-    rows = inside.execute(text(DEALT), {"persons": list(bought)}).all()
-    dealt = {subject: frozenset(items) for subject, items in rows}
+    dealt = split.dealt(inside, list(bought))
     repeat = {who: items & dealt[who] for who, items in bought.items()}
     new = {who: items - dealt[who] for who, items in bought.items()}
     on_sale = int(inside.scalar(text(ON_SALE)) or 0)

@@ -16,8 +16,9 @@ from recommend.candidates import Gathered, Wanted
 from recommend.ranker import store
 from recommend.ranker.features import Matrix
 from recommend.ranker.network import Network
+from recommend.ranker.store import Ranker
 
-_expected: Final[list[str | None]] = [None]
+_expected: Final[list[Ranker | None]] = [None]
 """Which ranker this process last saw live; the statement says whether it still is."""
 
 
@@ -27,18 +28,26 @@ def gather(wanted: Wanted) -> Gathered:
         return _ordered_by(None, candidates.gather(wanted))
     expected = _expected[0]
     gathered = _gather(wanted, expected)
-    if gathered.standing["ranker"] != expected:
-        _expected[0] = expected = gathered.standing["ranker"]
+    if gathered.standing["ranker"] != _name(expected):
+        # One that is gone again by now orders nothing.
+        expected = _expected[0] = _find(gathered.standing["ranker"])
         gathered = _gather(wanted, expected)
-    return _ordered_by(expected, gathered)
+    return _ordered_by(_name(expected), gathered)
 
 
-def _gather(wanted: Wanted, ranker: str | None) -> Gathered:
+def _name(ranker: Ranker | None) -> str | None:
+    return None if ranker is None else ranker.name
+
+
+def _find(name: str | None) -> Ranker | None:
+    return None if name is None else store.find(name)
+
+
+def _gather(wanted: Wanted, ranker: Ranker | None) -> Gathered:
     if ranker is None or wanted.now is None:
         return candidates.gather(wanted)
-    known = store.find(ranker)
-    told = replace(wanted, ranker=ranker, now=known.clock(wanted.now))
-    return candidates.gather(told, partial(_best_first, known.network))
+    told = replace(wanted, ranker=ranker.name, now=ranker.clock(wanted.now))
+    return candidates.gather(told, partial(_best_first, ranker.network))
 
 
 def _best_first(network: Network, told: Matrix) -> npt.NDArray[np.intp]:

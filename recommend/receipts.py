@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from django.conf import settings
 
+from behavior import standing as deeds
 from catalog import wishes
 from catalog.wishes import RuleRow, ScenarioSettings
 from recommend import candidates, ordering, reasons, rerank, rules
-from recommend.ranker import features, network
+from recommend.ranker import features, network, store
 
 if TYPE_CHECKING:
     from recommend.pipeline import Ask
@@ -112,7 +113,18 @@ def _code() -> str:
     """The version and a digest of all that makes a list: the statements and their modules."""
     project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"]
     said = [candidates.GATHER_PERSONAL, candidates.GATHER_RANKED, candidates.GATHER_GIVEN]
-    modules = (candidates, ordering, features, network, reasons, rerank, rules, wishes)
+    modules = (
+        candidates,
+        ordering,
+        features,
+        network,
+        store,
+        deeds,
+        reasons,
+        rerank,
+        rules,
+        wishes,
+    )
     said += [inspect.getsource(module) for module in modules]
     # Read, for these two import receipts, or torch.
     said += [Path(__file__).with_name(name).read_text() for name in ("pipeline.py", "encoders.py")]

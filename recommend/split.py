@@ -47,6 +47,10 @@ ORDER BY hashint4(person), person
 LIMIT :most
 """
 
+DEALT: Final = (
+    "SELECT person, array_agg(item) FROM user_item WHERE person = ANY(:persons) GROUP BY 1"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -87,3 +91,10 @@ def targets(
     told = {"cut": cut, "until": until, "most": most, "kinds": [kind.value for kind in kinds]}
     rows = inside.execute(text(TARGETS), told)
     return [Target(row.person, row.key, frozenset(row.items)) for row in rows]
+
+
+def dealt(inside: Connection, persons: Sequence[int]) -> dict[int, frozenset[int]]:
+    """The items that each of these persons dealt with before the cut."""
+    rows = inside.execute(text(DEALT), {"persons": list(persons)}).all()
+    known = {person: frozenset(items) for person, items in rows}
+    return {person: known.get(person, frozenset()) for person in persons}

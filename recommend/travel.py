@@ -24,7 +24,7 @@ from catalog.countings import Counting
 from recommend import fold
 from recommend.projections import PROJECTIONS
 from recommend.projections.content import NAMED
-from recommend.ranker import store
+from recommend.ranker import features, store
 from recsite.db import one_snapshot
 
 TABLES: Final = (
@@ -65,8 +65,13 @@ def before(moment: datetime) -> Seen:
 
 
 def _ranker_at(moment: datetime) -> str:
-    return f"""(SELECT name FROM rec.ranker WHERE live_since <= '{moment.astimezone(UTC).isoformat()}'
-                ORDER BY live_since DESC LIMIT 1)"""
+    """The newest that was live by then, where its habits are still known."""
+    return f"""(
+        SELECT name FROM (
+            SELECT name FROM rec.ranker
+            WHERE live_since <= '{moment.astimezone(UTC).isoformat()}' AND features = '{features.NAME}'
+            ORDER BY live_since DESC LIMIT 1) AS newest
+        WHERE EXISTS (SELECT FROM rec.item_habit AS habit WHERE habit.ranker = newest.name))"""
 
 
 @contextlib.contextmanager

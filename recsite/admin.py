@@ -22,6 +22,7 @@ from behavior.events import Kind
 from catalog import countings, wording
 from catalog.models import Item
 from recommend import receipts
+from recommend.ranker.learn import LEAST
 from recsite import dashboard, keys
 from recsite import people_admin as people_admin
 from recsite import suspects_admin as suspects_admin
@@ -256,7 +257,7 @@ class RankerRowAdmin(ReadOnly):
     readonly_fields = ("state", "quality", "blend", "before", "learned", "judged_on")
     when_empty = (
         "No ranker has been made yet",
-        "It is learned once 300 lists of the past had something in them that was then bought.",
+        f"It is learned once {LEAST} lists of the past had something in them that was then bought.",
     )
     ordering = ("-made_at",)
     sortable_by = ()
@@ -265,25 +266,35 @@ class RankerRowAdmin(ReadOnly):
     def state(self, row: RankerRow) -> str:
         if row.is_live:
             return "live"
+        if "ndcg" not in row.judged:
+            return "too few lists"
         return "replaced" if row.live_since else "not better"
 
     @display(description="NDCG@10")
     def quality(self, row: RankerRow) -> str:
-        return f"{row.judged['ndcg']:.4f}"
+        return _figure(row.judged.get("ndcg"))
 
     @display(description="of the blend")
     def blend(self, row: RankerRow) -> str:
-        return f"{row.judged['blend']:.4f}"
+        return _figure(row.judged.get("blend"))
 
     @display(description="of the one before")
     def before(self, row: RankerRow) -> str:
-        live = row.judged["live"]
-        return "–" if live is None else f"{live:.4f}"
+        return _figure(row.judged.get("live"))
 
     @display(description="learned from")
     def learned(self, row: RankerRow) -> str:
+        if "learned" not in row.judged:
+            return f"nothing: {many(row.judged['found'], 'list')}, {LEAST} are needed"
         return many(row.judged["learned"], "list")
 
     @display(description="judged on")
     def judged_on(self, row: RankerRow) -> str:
-        return f"{many(row.judged['lists'], 'list')} of shoppers it had not learned from"
+        if "lists" not in row.judged:
+            return "nothing"
+        judged = f"{many(row.judged['lists'], 'list')} of shoppers it had not learned from"
+        return f"{judged}; then it learned from them, too" if row.live_since else judged
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -254,7 +254,7 @@ def test_the_admin_shows_each_attempt_with_its_figures(admin_client: Client) -> 
 
 @live
 def test_a_history_of_long_ago_is_asked_at_its_own_time() -> None:
-    made = store.Ranker(training.train(drawn(10)), END, timedelta(days=365))
+    made = store.Ranker("one", training.train(drawn(10)), END, timedelta(days=365))
     later = END + timedelta(days=365)
     assert made.clock(later) == END
     assert made.clock(later + timedelta(hours=5)) == END + timedelta(hours=5)

@@ -128,7 +128,7 @@ def test_an_item_that_is_bought_for_the_first_time_changes_no_list_of_before(sho
     slate = listed()
     given(purchase("bob", "tea", at=61 * DAY))
     advance()
-    tasks.learn()
+    tasks.teach()
     assert (replay(slate).differences, replay(slate).causes) == ((), ())
 
 

@@ -32,9 +32,18 @@ WINDOWS: Final = 3
 SHOPPERS: Final = 1_000
 """A window; each is asked for two lists, at about 15 ms."""
 
+# Both ends of the log by its key; whatever lies further back than windows can reach, a lone event
+# of long ago, makes a young log no older.
 SPAN: Final = f"""
-SELECT min(uuid_extract_timestamp(id)), max(uuid_extract_timestamp(id))
-FROM event WHERE kind IN ({KIND_LIST}) AND subject IS NOT NULL AND id < first_id(%s)
+WITH newest AS (
+    SELECT uuid_extract_timestamp(id) AS at FROM event
+    WHERE kind IN ({KIND_LIST}) AND subject IS NOT NULL AND id < first_id(%(until)s)
+    ORDER BY id DESC LIMIT 1
+)
+SELECT (SELECT uuid_extract_timestamp(id) FROM event
+        WHERE kind IN ({KIND_LIST}) AND subject IS NOT NULL AND id >= first_id(at - %(reach)s)
+        ORDER BY id LIMIT 1), at
+FROM newest
 """
 
 BUYERS: Final = f"""
@@ -47,7 +56,8 @@ INTERACTED: Final = -1
 @dataclass(frozen=True, slots=True)
 class Example:
     """A list: `told` (candidates, features), `wanted` (candidates), whether each was bought;
-    `blended` the candidates' scores in the blend; `missed` how much was bought that is not in it."""
+    `blended` the candidates' scores in the blend; `missed` how much was bought that
+    should be in it and is not."""
 
     person: int
     told: Matrix
@@ -59,7 +69,10 @@ class Example:
 def windows(until: datetime) -> list[tuple[datetime, datetime]]:
     """(cut, end) of each window before `until`, the newest first; none for an empty log."""
     with cursor() as hot:
-        first, last = hot.execute(SPAN, [until]).fetchone() or (None, None)
+        first, last = hot.execute(SPAN, {"until": until, "reach": LONGEST * SHARE}).fetchone() or (
+            None,
+            None,
+        )
     if first is None:
         return []
     length = min(LONGEST, (last - first) / SHARE)
@@ -84,23 +97,30 @@ def collect(
         # The name of no ranker: these are the habits that this window knows.
         habits.fill(inside, "", cut)
         inside.execute(text("ANALYZE item_habit"))
-        for target in shoppers(split.targets(inside, cut, end, most=SHOPPERS)):
-            for seen in (0, INTERACTED):
+        targets = split.targets(inside, cut, end, most=SHOPPERS)
+        dealt = split.dealt(inside, [target.person for target in targets])
+        for target in shoppers(targets):
+            for seen, relevant in (
+                (0, target.items),
+                (INTERACTED, target.items - dealt[target.person]),
+            ):
                 asked = replace(wanted, shopper=target.key, seen=seen, ranker="", now=cut)
-                example = _example(target, candidates.gather(asked))
+                example = _example(target.person, relevant, candidates.gather(asked))
                 if example is not None:
                     yield example
 
 
-def _example(target: split.Target, gathered: candidates.Gathered) -> Example | None:
+def _example(
+    person: int, relevant: frozenset[int], gathered: candidates.Gathered
+) -> Example | None:
     """Nothing is learned from a list in which nothing was bought."""
     found = [candidate.item for candidate in gathered.candidates]
-    bought = np.array([item in target.items for item in found], dtype=bool)
+    bought = np.array([item in relevant for item in found], dtype=bool)
     if gathered.told is None or not bought.any():
         return None
     blended = np.array([candidate.score for candidate in gathered.candidates])
-    missed = len(target.items) - int(bought.sum())
-    return Example(target.person, gathered.told, bought, blended, missed)
+    missed = len(relevant) - int(bought.sum())
+    return Example(person, gathered.told, bought, blended, missed)
 
 
 def held_out(examples: Sequence[Example], part: int = 5) -> tuple[list[Example], list[Example]]:

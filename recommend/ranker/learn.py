@@ -1,8 +1,10 @@
 """Learning: a ranker from the log's last weeks, live only where it is better than what serves.
 
-It promises that a ranker that is worse than the blend, or than the ranker that is live, never
-serves; that a shopper on whom it is judged was never learned from; and that an attempt is
-noted, whatever came of it. Where there is too little to learn from, it says so.
+It promises that nothing serves which did worse than the blend, or than the ranker that is live,
+on shoppers that it had not learned from; and that an attempt is noted, whatever came of it.
+What is judged has learned from four shoppers of five; where it is good enough, what goes live has
+learned in the same way from all of them, so its figures are those of the former. Where there is
+too little to learn from, it says so.
 """
 
 import contextlib
@@ -79,6 +81,9 @@ def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     found = list(_examples(spans, each)) if most >= LEAST else []
     if len(found) < LEAST:
         lists = len(found) or most
+        if spans:
+            with one_snapshot() as inside:
+                store.keep_too_few(inside, lists, spans[0][1])
         return Learned(None, False, f"{lists} lists to learn from, {LEAST} are needed: "
                        "the blend serves alone")  # fmt: skip
     known, held = examples.held_out(found)
@@ -112,14 +117,16 @@ def _examples(
 
 
 def _judge(made: Network, known: Sequence[Example], held: Sequence[Example]) -> tuple[Judged, bool]:
-    """On lists that it has not learned from: against the blend, and whatever is live."""
+    """On lists that it has not learned from: against the blend, and whatever is live. A shopper
+    counts once, however many lists they gave: those of one shopper are not independent."""
     with one_snapshot() as inside:
         before = store.live(inside)
-    ours = [_ndcg(made.scores(e.told), e) for e in held]
-    blend = [_ndcg(e.blended, e) for e in held]
+    ours = _by_shopper(held, [_ndcg(made.scores(e.told), e) for e in held])
+    blend = _by_shopper(held, [_ndcg(e.blended, e) for e in held])
     live = None
     if before is not None:
-        live = _mean([_ndcg(before.network.scores(e.told), e) for e in held])
+        theirs = [_ndcg(before.network.scores(e.told), e) for e in held]
+        live = _mean(_by_shopper(held, theirs))
     judged = Judged(len(held), len(known), _mean(ours), _mean(blend), live)
     return judged, _surely(ours, blend) and _mean(ours) >= ENOUGH * (live or 0.0)
 
@@ -131,12 +138,20 @@ def _ndcg(scores: npt.NDArray[Any], example: Example) -> float:
     return metrics.ndcg([bool(hit) for hit in example.wanted[top]], min(AT, relevant))
 
 
+def _by_shopper(held: Sequence[Example], values: Sequence[float]) -> list[float]:
+    """The mean of each shopper's lists."""
+    own: dict[int, list[float]] = {}
+    for example, value in zip(held, values, strict=True):
+        own.setdefault(example.person, []).append(value)
+    return [float(np.mean(lists)) for lists in own.values()]
+
+
 def _mean(values: Sequence[float]) -> float:
     return round(float(np.mean(values)), 4)
 
 
 def _surely(ours: Sequence[float], theirs: Sequence[float]) -> bool:
-    """Whether ours are better by more than chance, list by list."""
+    """Whether ours are better by more than chance, shopper by shopper."""
     gains = np.subtract(ours, theirs)
     return bool(gains.mean() > SURE * gains.std() / len(gains) ** 0.5)
 

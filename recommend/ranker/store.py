@@ -1,41 +1,46 @@
-"""Which ranker is live: every one that was ever good enough, and the one that serves.
+"""Which ranker is live: every attempt to learn one, and the one that serves.
 
 It promises that readers see a ranker together with its habits, switched in one transaction,
 and that one made for other features than this code has is never asked. Of two versions of the
-code that run at once each has a live one of its own. Those that were replaced stay, so that a
-list can be made again.
+code that run at once each has a live one of its own. Those that were replaced stay, with their
+habits while a list is kept that one of them ordered, so that it can be made again.
 """
 
 import functools
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import orjson
+from django.db import transaction
 from sqlalchemy import Boolean, Column, Connection, DateTime, Index, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from recommend.ranker import features, habits, network
 from recommend.ranker.network import Network
-from recsite.db import METADATA, Xid8, cursor, one_snapshot
+from recsite.db import METADATA, Xid8, connection, cursor, one_snapshot
 
 ranker = Table(
     "ranker",
     METADATA,
     Column("name", Text, primary_key=True),
     Column("features", Text, nullable=False),
-    Column("network", JSONB, nullable=False),
+    Column("network", JSONB),
     Column("judged", JSONB, nullable=False),
     Column("until", DateTime(timezone=True), nullable=False),
     Column("made_at", DateTime(timezone=True), nullable=False),
     Column("live_since", DateTime(timezone=True)),
+    Column("retired_at", DateTime(timezone=True)),
     Column("is_live", Boolean, nullable=False),
     Column("recounted_xid", Xid8),
     Index("ranker_live_idx", "features", unique=True, postgresql_where=text("is_live")),
 )
-"""`judged` says how it did on shoppers that it had not learned from, beside the blend; `until`
-where the log ended then; `live_since` when it last went live, null for one that never did;
-`recounted_xid` which transaction last counted some of its habits anew."""
+"""`judged` says how one that learned so did on shoppers that it had not learned from, beside the
+blend; `until` where the log ended then; `live_since` when it last went live, null for one that
+never did, `retired_at` when another took its place; `recounted_xid` which transaction last
+counted some of its habits anew. An attempt that had too little to learn from has no `network`,
+and its `judged` says only how many lists it `found`."""
 
 TABLES: Final = (ranker, habits.item_habit)
 
@@ -45,31 +50,52 @@ LIVE: Final = f"(SELECT name FROM ranker WHERE is_live AND features = '{features
 # For a schema that is served from instead of the live one: the same rankers, another one live.
 VIEW: Final = """
 CREATE VIEW {schema}.ranker AS
-SELECT name, features, network, judged, until, made_at, live_since,
+SELECT name, features, network, judged, until, made_at, live_since, retired_at,
        coalesce(name = {wanted}, false) AS is_live FROM rec.ranker
 """
 
-FIND: Final = "SELECT network::text, until, made_at FROM ranker WHERE name = %s"
+FIND: Final = """
+SELECT network::text, until, made_at FROM ranker WHERE name = %s AND network IS NOT NULL
+"""
 KEEP: Final = """
 INSERT INTO ranker (name, features, network, judged, until, made_at, is_live)
-VALUES (:name, :features, CAST(:network AS jsonb), CAST(:judged AS jsonb), :until, now(), false)
+VALUES (:name, :features, nullif(CAST(:network AS jsonb), 'null'), CAST(:judged AS jsonb), :until,
+        now(), false)
 ON CONFLICT (name) DO UPDATE SET judged = excluded.judged
 """
 RETIRE: Final = """
-UPDATE ranker SET is_live = false WHERE is_live AND features = :features AND name <> :name
+UPDATE ranker SET is_live = false, retired_at = now()
+WHERE is_live AND features = :features AND name <> :name
 """
 GO_LIVE: Final = """
-UPDATE ranker SET is_live = true, live_since = now() WHERE name = :name AND NOT is_live
+UPDATE ranker SET is_live = true, live_since = now(), retired_at = NULL
+WHERE name = :name AND NOT is_live
 """
-NEWEST: Final = """
-SELECT max(until) FROM ranker WHERE features = :features
+NEWEST: Final = "SELECT max(until) FROM ranker WHERE features = :features"
+
+# A slate's id begins with the time, so only lists of its own days are looked at, and of one that
+# served few of them. A list that it ordered may be recorded a little after it was retired.
+UNNAMED: Final = """
+SELECT name FROM ranker
+WHERE NOT is_live AND retired_at < now() - interval '1 day'
+  AND EXISTS (SELECT FROM item_habit WHERE item_habit.ranker = ranker.name)
+  AND NOT EXISTS (
+      SELECT FROM slate
+      WHERE id >= first_id(made_at) AND id < first_id(retired_at + interval '1 hour')
+        AND detail->'receipt'->>'ranker' = ranker.name)
+ORDER BY retired_at LIMIT :most
 """
+LET_GO: Final = "DELETE FROM item_habit WHERE ranker = ANY (:names)"
+
+MOST_LET_GO: Final = 10
+"""Rankers whose habits go at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """On `lists` of shoppers that nothing was learned from: mean NDCG@10 of the network, of the
-    blend alone, of the ranker that was live (None: there was none)."""
+    """On `lists` of shoppers that nothing was learned from: NDCG@10, the mean over shoppers of the
+    mean over their lists, of a network that learned from `learned` lists, of the blend alone, of
+    the ranker that was live (None: there was none)."""
 
     lists: int
     learned: int
@@ -82,6 +108,7 @@ class Judged:
 class Ranker:
     """A network, where the log ended when it was made, and how far that was behind the clock."""
 
+    name: str
     network: Network
     until: datetime
     lag: timedelta
@@ -91,12 +118,23 @@ class Ranker:
         return min(now, max(self.until, now - self.lag))
 
 
+def find(name: str) -> Ranker | None:
+    """The ranker of that name; None where it is gone."""
+    try:
+        return _read(name)
+    except LookupError:
+        return None
+
+
 @functools.lru_cache(maxsize=4)
-def find(name: str) -> Ranker:
-    """The ranker of that name; it is never changed, so it may be kept."""
+def _read(name: str) -> Ranker:
+    """It is never changed, so it may be kept; that there is none may not, hence the error."""
     with cursor() as hot:
-        said, until, made_at = hot.execute(FIND, [name]).fetchall()[0]
-    return Ranker(network.of_json(said), until, max(made_at - until, timedelta(0)))
+        row = hot.execute(FIND, [name]).fetchone()
+    if row is None:
+        raise LookupError(name)
+    said, until, made_at = row
+    return Ranker(name, network.of_json(said), until, max(made_at - until, timedelta(0)))
 
 
 def live(inside: Connection) -> Ranker | None:
@@ -117,10 +155,28 @@ def publish(made: Network, judged: Judged, until: datetime) -> None:
 
 def keep(inside: Connection, made: Network, judged: Judged, until: datetime) -> None:
     """Note what was made, and how good it was."""
+    _keep(inside, made.name, made.as_json(), orjson.dumps(judged), until)
+
+
+def keep_too_few(inside: Connection, lists: int, until: datetime) -> None:
+    """Note that up to there so many lists were found, and that they taught nothing."""
+    name = hashlib.blake2b(f"{features.NAME} {until.isoformat()}".encode(), digest_size=6)
+    _keep(inside, name.hexdigest(), b"null", orjson.dumps({"found": lists}), until)
+
+
+def _keep(inside: Connection, name: str, made: bytes, judged: bytes, until: datetime) -> None:
     inside.execute(text(KEEP), {
-        "name": made.name, "features": features.NAME, "network": made.as_json().decode(),
-        "judged": orjson.dumps(judged).decode(), "until": until,
+        "name": name, "features": features.NAME, "network": made.decode(),
+        "judged": judged.decode(), "until": until,
     })  # fmt: skip
+
+
+def let_go() -> int:
+    """Drop the habits of rankers that nothing kept rests on any more; of how many that was."""
+    with habits.alone(), transaction.atomic(), connection() as inside:
+        names = list(inside.scalars(text(UNNAMED), {"most": MOST_LET_GO}))
+        inside.execute(text(LET_GO), {"names": names})
+    return len(names)
 
 
 def newest_until(inside: Connection) -> datetime | None:

@@ -151,9 +151,9 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _surely(ours: Sequence[float], theirs: Sequence[float]) -> bool:
-    """Whether ours are better by more than chance, shopper by shopper."""
+    """Whether ours are better by more than chance, shopper by shopper; one convinces nobody."""
     gains = np.subtract(ours, theirs)
-    return bool(gains.mean() > SURE * gains.std() / len(gains) ** 0.5)
+    return len(gains) > 1 and bool(gains.mean() > SURE * gains.std(ddof=1) / len(gains) ** 0.5)
 
 
 def _sentence(judged: Judged, is_live: bool) -> str:

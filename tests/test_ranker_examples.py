@@ -1,0 +1,98 @@
+"""Examples and the gate: which windows a log gives, what should have stood first, who counts."""
+
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+import pytest
+
+from behavior.events import Kind
+from recommend.candidates import RANKED
+from recommend.ranker import examples, learn
+from recommend.ranker.examples import Example
+from tests.given import advance, did, given, item, minute, purchase, view
+from tests.test_ranker_habits import DAY
+
+MOMENT: Final = timedelta(milliseconds=1)
+
+
+# ── windows ────────────────────────────────────────────────────────────────────────────────
+
+
+def lengths(until: float) -> list[tuple[float, float]]:
+    """(days from the cut to the log's end, days that the window is long) of each."""
+    spans = examples.windows(minute(until))
+    end = spans[0][1]
+    return [((end - cut) / timedelta(days=1), (to - cut) / timedelta(days=1)) for cut, to in spans]
+
+
+def test_a_young_log_gives_windows_of_a_sixth_of_it(committed: None) -> None:
+    given(view("ann", "mug"), view("ann", "cup", at=5 * DAY), view("bob", "mug", at=12 * DAY))
+    assert lengths(20 * DAY) == [(2, 2), (4, 2), (6, 2)]
+    assert examples.windows(minute(20 * DAY))[0][1] == minute(12 * DAY) + MOMENT
+
+
+def test_a_lone_event_of_long_ago_makes_a_young_log_no_older(committed: None) -> None:
+    given(view("eve", "mug", at=-3_000 * DAY))
+    given(view("ann", "mug"), view("bob", "mug", at=12 * DAY))
+    assert lengths(20 * DAY) == [(2, 2), (4, 2), (6, 2)]
+
+
+def test_an_old_log_gives_windows_of_thirty_days(committed: None) -> None:
+    given([view("ann", "mug", at=n * 12 * DAY) for n in range(50)])
+    assert lengths(600 * DAY) == [(30, 30), (60, 30), (90, 30)]
+
+
+def test_what_no_shopper_did_is_no_end_of_the_log(committed: None) -> None:
+    given(view("ann", "mug"), view("bob", "mug", at=12 * DAY))
+    given(did(Kind.VIEW_ITEM_LIST, "bob", "mug", at=18 * DAY))
+    item("cup")
+    assert examples.windows(minute(20 * DAY))[0][1] == minute(12 * DAY) + MOMENT
+
+
+# ── lists ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_dealt_with_before_is_not_missed_in_a_list_of_new_items(committed: None) -> None:
+    """Ann buys the mug again, a cup that is new, and a jug that nothing proposes."""
+    for name in ("mug", "cup", "jug"):
+        item(name, title=name)
+    given(view("ann", "mug"), purchase("ann", "mug", at=1))
+    given(view("bob", "mug", at=2), purchase("bob", "cup", at=3))
+    given(purchase("ann", "mug", at=5 * DAY), purchase("ann", "cup", at=5 * DAY))
+    given(purchase("ann", "jug", at=5 * DAY))
+    advance()
+    found = list(examples.collect(learn.WANTED, minute(4 * DAY), minute(6 * DAY)))
+    assert [(int(e.wanted.sum()), e.missed) for e in found] == [(2, 1), (1, 1)]
+
+
+def test_lists_are_as_deep_as_those_that_are_ranked() -> None:
+    assert learn.WANTED.pool == RANKED
+
+
+# ── the gate ───────────────────────────────────────────────────────────────────────────────
+
+
+def of(person: int) -> Example:
+    return Example(person, np.zeros((1, 1), np.float32), np.ones(1, bool), np.zeros(1), 0)
+
+
+def test_a_shopper_counts_once_however_many_lists_they_gave() -> None:
+    held = [of(5), of(10), of(10), of(10)]
+    assert learn._by_shopper(held, [1.0, 0.0, 0.5, 0.25]) == [1.0, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "is_sure"),
+    [
+        ([0.9], [0.1], False),
+        ([0.5, 0.5, 0.5], [0.4, 0.4, 0.4], True),
+        ([0.9, 0.1, 0.5], [0.1, 0.5, 0.4], False),
+        ([0.4, 0.4, 0.4], [0.5, 0.5, 0.5], False),
+    ],
+    ids=["one shopper", "all alike", "some and some", "worse"],
+)
+def test_better_is_surely_better_over_shoppers(
+    ours: list[float], theirs: list[float], is_sure: bool
+) -> None:
+    assert learn._surely(ours, theirs) is is_sure

@@ -9,14 +9,15 @@ from typing import Any
 
 import hypothesis
 import orjson
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from behavior import archive, dossier, months
-from behavior.events import Event
+from behavior import archive, dossier, months, rejected
+from behavior.events import Event, Rejection
 from behavior.months import Month
 from recommend import fold
 from recommend.erase import Nobody, erase
@@ -255,3 +256,19 @@ def test_what_is_archived_is_erased_too_and_its_file_goes(tmp_path: Path) -> Non
     assert [row[1:] for row in logged()] == [("view_item", "user:bob", "mug")]
     advance()
     assert differing() == []
+
+
+def test_a_refused_record_that_was_being_written_while_it_was_looked_for_goes_too(
+    stranger: psycopg.Connection[Any],
+) -> None:
+    given(view("ann", "mug"))
+    with stranger.transaction():
+        stranger.execute(
+            "INSERT INTO rejected (source, line, code, message, whole, subject, digest)"
+            " VALUES ('http', 0, 'unknown_event', 'fly', true, 'user:ann', uuidv4())"
+        )
+        rejected.keep("later", [rejected.Refused(1, Rejection("unknown_event", "fly"), {"a": 1})])
+        found = rejected.look_for(["user:ann"])
+    assert found.ids == []
+    assert rejected.forget_found(found, ["user:ann"]) == 1
+    assert ask("SELECT source FROM rejected") == [("later",)]

@@ -390,3 +390,19 @@ def test_many_rows_are_retried_a_thousand_at_a_time(committed: None) -> None:
     keep(*(Refused(n, NO, view(item_id=f"i{n}")) for n in range(2_500)))
     assert retry(row_ids(), datetime.now(UTC)) == Retried(2_500, 0)
     assert ask("SELECT count(*) FROM event") == [(2_500,)]
+
+
+def test_what_was_looked_for_is_forgotten_with_what_came_since(client: Client) -> None:
+    post(client, view(event="fly"), view(event="fly", user_id="bob"))
+    found = rejected.look_for(["user:ann"])
+    assert len(found.ids) == 1
+    post(client, view(event="swim"), view(event="swim", user_id="bob"))
+    assert rejected.forget_found(found, ["user:ann"]) == 2
+    assert [subject for *_, subject in kept()] == ["user:bob", "user:bob"]
+
+
+def test_a_name_that_was_not_looked_for_is_looked_for_now(client: Client) -> None:
+    post(client, view(event="fly"), {"event": "fly", "visitorId": "7"})
+    found = rejected.look_for(["user:ann"])
+    assert rejected.forget_found(found, ["user:ann", "anonymous:7"]) == 2
+    assert kept() == []

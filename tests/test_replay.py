@@ -1,5 +1,6 @@
 """Replay: every list that was served is what the log makes of its moment, or it is said why not."""
 
+import inspect
 import io
 import random
 import re
@@ -16,12 +17,14 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.test import Client
 
+from behavior import standing
 from behavior.events import Kind
 from catalog import changes
 from catalog.models import Category, Rule, Scenario
 from recommend import fold, receipts
 from recommend.pipeline import Ask, Refused, serve
 from recommend.projections import PROJECTIONS
+from recommend.ranker import store
 from recommend.replay import Replayed, Unreplayable, replay
 from recsite.db import cursor
 from tests.given import (
@@ -288,6 +291,17 @@ def test_the_seed_is_the_requests() -> None:
     assert receipts.seed(one) == receipts.seed(Ask("home", "user:ann"))
     others = [Ask("home", "user:bob"), Ask("cart", "user:ann"), Ask("home", "user:ann", count=3)]
     assert len({receipts.seed(o) for o in (one, *others)}) == 4
+
+
+def test_code_is_other_code_where_a_rankers_store_or_what_stands_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = inspect.getsource
+    for changed in (store, standing):
+        with monkeypatch.context() as other:
+            other.setattr(inspect, "getsource", lambda one, c=changed: read(one) + "#" * (one is c))
+            assert receipts._code() != receipts.CODE
+    assert receipts._code() == receipts.CODE
 
 
 def test_nothing_is_changed_by_a_replay(slate: uuid.UUID) -> None:

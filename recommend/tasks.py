@@ -79,5 +79,9 @@ def learn() -> None:
     where an erasure took them out. A worker that is killed meanwhile has changed nothing."""
     now = datetime.now(UTC)
     store.complete()
-    if ranking.is_due(now):
+    if not ranking.is_due(now):
+        return
+    try:
         logger.info("ranker: %s", ranking.learn(now).said)
+    except MonthsArchived as error:
+        _say_once(f"ranker: nothing is learned. {error}")

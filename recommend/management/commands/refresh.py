@@ -95,5 +95,9 @@ class Command(BaseCommand):
         now = datetime.now(UTC)
         if not (again or learn.is_due(now)):
             return
-        done = learn.learn(now, lambda each: bar("ranker", of=list(each), unit=""))
+        try:
+            done = learn.learn(now, lambda each: bar("ranker", of=list(each), unit=""))
+        except MonthsArchived as error:
+            self.stderr.write(f"ranker: nothing is learned. {error}")
+            return
         self.stdout.write(f"ranker: {done.said}")

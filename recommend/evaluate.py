@@ -1,91 +1,167 @@
-"""Evaluation by a time split: what would have been shown, against what was then bought.
+"""Evaluation: what would have been shown, against what shoppers then did.
 
-The serving path answers from the log before the cut (recommend.split), and what the same
-shoppers bought afterwards judges. It promises that *repeat* purchases and *new* ones are told
-apart.
+The serving path answers from a split of the log (recommend.split): of before a cut, or without
+each shopper's last deed. What was held out judges. It promises that nothing but the serving
+path makes a list, that the same log gives the same figures, and that whatever makes an
+evaluation other than serving is among the report's notes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from behavior import coverage
+from behavior.events import Kind
 from catalog.wishes import wishes
 from recommend import split
-from recommend.metrics import Quality, judge
-from recommend.pipeline import Ask, Refused, compose
+from recommend.evaluation import known
+from recommend.evaluation.answers import Answer, answer
+from recommend.evaluation.judgement import AUC_GATHERED, TITLES, Judgement, judge
+from recommend.pipeline import Ask, Refused
+from recommend.ranker import learn, store
+from recommend.split import Target
+from recsite.db import connection
+from recsite.numbers import many
 
 SCHEMA: Final = "rec_evaluate"
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
+KINDS: Final = {
+    "purchase": (Kind.PURCHASE,),
+    "event": (Kind.VIEW_ITEM, Kind.SELECT_ITEM, Kind.ADD_TO_CART, Kind.PURCHASE,
+              Kind.ADD_TO_WISHLIST, Kind.RATE, Kind.SHARE, Kind.FOLLOW),
+}  # fmt: skip
+"""What judges: purchases, or whatever a shopper did for an item."""
+
 
 class NothingToJudge(Exception):
-    """No shopper has a history before the cut and a purchase after it."""
+    """No shopper has both a history and anything that was held out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to evaluate. `most` bounds the shoppers; they are drawn by a fixed hash."""
+    """What to evaluate. Without a `cut` each shopper's last deed is held out. `of` is a key of
+    KINDS; `most` bounds the shoppers, who are drawn by a fixed hash."""
 
-    cut: datetime
+    cut: datetime | None
     scenario: str
     count: int
     exclude_seen: str | None
     most: int
+    of: str = "purchase"
+    with_ranker: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Quality over all purchases after the cut, over those seen before it, and new ones."""
+    """What was found, and what to know before it is believed."""
 
-    every: Quality
-    repeat: Quality
-    new: Quality
-
-
-ON_SALE: Final = (
-    "SELECT count(*) FROM catalog_item WHERE available AND (stock IS NULL OR stock > 0)"
-)
+    plan: Plan
+    judgement: Judgement
+    notes: Sequence[str]
 
 
-def evaluate(plan: Plan, shoppers: Any = iter) -> Report:
-    """Fold, ask and judge. `shoppers` wraps the loop over shoppers (a progress bar).
+def evaluate(plan: Plan, each: Callable[..., Any] = iter) -> Report:
+    """Fold, ask and judge. `each` wraps the loops (a progress bar).
 
-    Raises NothingToJudge, and pipeline.Refused for an unknown scenario.
+    Raises NothingToJudge, pipeline.Refused for a scenario that is unknown or needs an item,
+    and MonthsArchived.
     """
-    if wishes(plan.scenario, plan.cut) is None:
+    wished = wishes(plan.scenario, plan.cut or END)
+    if wished is None:
         raise Refused(404, "unknown_scenario", f"There is no scenario {plan.scenario!r}.")
-    with split.before(plan.cut, SCHEMA) as inside:
-        targets = split.targets(inside, plan.cut, END, most=plan.most)
+    split.require_whole()
+    seen = plan.exclude_seen or wished[0].exclude_seen
+    serving = _live_ranker()
+    with _split(plan) as (inside, targets):
         if not targets:
-            raise NothingToJudge(
-                f"No shopper has a history before {plan.cut:%Y-%m-%d %H:%M %Z} and a purchase after."
-            )
-        lists = dict(_lists(plan, shoppers([(t.person, t.key) for t in targets])))
-        return _report(inside, plan, {t.person: t.items for t in targets}, lists)
+            raise NothingToJudge(f"No shopper has a history before {_moment(plan)}.")
+        ranker = _teach(inside, plan, each) if plan.with_ranker else serving
+        answers = {target.person: _answer(plan, target) for target in each(targets)}
+        judgement = _judge(inside, plan, targets, answers)
+    return Report(plan, judgement, [*_notes(plan, seen, judgement), *ranker])
 
 
-def _lists(plan: Plan, shoppers: Iterable[tuple[int, str]]) -> Iterator[tuple[int, Sequence[int]]]:
-    for subject, key in shoppers:
-        ask = Ask(plan.scenario, key, count=plan.count, exclude_seen=plan.exclude_seen)
-        yield subject, [shown.item for shown in compose(ask, plan.cut).items]
+def _moment(plan: Plan) -> str:
+    held = "a purchase" if plan.of == "purchase" else "an event"
+    if plan.cut is None:
+        return f"{held} of theirs"
+    return f"{plan.cut:%Y-%m-%d %H:%M %Z} and {held} after"
 
 
-def _report(
-    inside: Connection,
-    plan: Plan,
-    bought: Mapping[int, frozenset[int]],
-    lists: Mapping[int, Sequence[int]],
-) -> Report:
-    dealt = split.dealt(inside, list(bought))
-    repeat = {who: items & dealt[who] for who, items in bought.items()}
-    new = {who: items - dealt[who] for who, items in bought.items()}
-    on_sale = int(inside.scalar(text(ON_SALE)) or 0)
+@contextlib.contextmanager
+def _split(plan: Plan) -> Iterator[tuple[Connection, list[Target]]]:
+    kinds = KINDS[plan.of]
+    if plan.cut is None:
+        with split.without_last(kinds, SCHEMA, most=plan.most) as (inside, targets):
+            yield inside, targets
+    else:
+        with split.before(plan.cut, SCHEMA) as inside:
+            yield inside, split.targets(inside, plan.cut, END, most=plan.most, kinds=kinds)
 
-    def judged(relevant: Mapping[int, frozenset[int]]) -> Quality:
-        some = {who: items for who, items in relevant.items() if items}
-        return judge(lists, some, k=plan.count, catalogue=on_sale)
 
-    return Report(judged(bought), judged(repeat), judged(new))
+def _answer(plan: Plan, target: Target) -> Answer:
+    ask = Ask(plan.scenario, target.key, count=plan.count, exclude_seen=plan.exclude_seen)
+    return answer(ask, target.at)
+
+
+def _judge(
+    inside: Connection, plan: Plan, targets: Sequence[Target], answers: dict[int, Answer]
+) -> Judgement:
+    bought = {target.person: target.items for target in targets}
+    shown = {item for one in answers.values() for item in one.shown}
+    return judge(
+        answers, bought, known.read(inside, bought), known.traits(inside, shown), k=plan.count
+    )
+
+
+# ── what to know before it is believed ─────────────────────────────────────────────────────
+
+NOT_SHOWN: Final = {
+    "purchased": "What a shopper has bought",
+    "interacted": "What a shopper has dealt with",
+}
+
+
+def _live_ranker() -> list[str]:
+    with connection() as inside:
+        if store.live(inside) is None:
+            return []
+    return [
+        "A ranker serves, but it has learned from what is held out here, so these are the lists of"
+        " the blend. --with-ranker teaches another from what was known."
+    ]
+
+
+def _teach(inside: Connection, plan: Plan, each: Callable[..., Any]) -> list[str]:
+    """As the worker would have done, from what this split knows."""
+    taught = learn.learn(plan.cut or END, each)
+    split.plan_once(inside)
+    return [f"Ranker: {taught.said}."]
+
+
+def _notes(plan: Plan, seen: str, judgement: Judgement) -> list[str]:
+    said = [
+        "Catalogue, stock, texts, rules and weights are today's: what was bought then and is sold"
+        " out now cannot be found."
+    ]
+    if seen in NOT_SHOWN:
+        said.append(f"{NOT_SHOWN[seen]} is not shown, so it cannot be found again.")
+    if plan.cut is None:
+        said.append("Everybody else's facts are known, also those of later than a shopper's list.")
+    gone = [one.month for one in coverage.archived()]
+    if gone:
+        said.append(f"Histories lack the archived months ({coverage.spans(gone)}).")
+    every = judgement.by_item[0]
+    compared = every.figures[AUC_GATHERED]
+    without = every.shoppers - (compared.shoppers if compared else 0)
+    if without:
+        said.append(
+            f"{TITLES[AUC_GATHERED]} leaves out {many(without, 'shopper')} of {every.shoppers:,}: among"
+            " their candidates there is not both what they chose and what they did not."
+        )
+    return said

@@ -1,47 +1,29 @@
-"""How good lists are: hit rate, NDCG, recall and precision at k, and coverage.
+"""How good a list is: hit rate, precision, recall, NDCG and MRR at k, and pairwise accuracy.
 
 Pure. Full ranking: a list is judged against everything the shopper then did, never against
 sampled negatives. NDCG is Järvelin & Kekäläinen's (TOIS 2002) with binary gains; its ideal
-list has min(k, |relevant|) hits, and so has recall's denominator.
+list has min(k, |relevant|) hits, and so has recall's denominator. Pairwise accuracy is the
+area under the ROC curve (Hanley & McNeil, Radiology 1982): ties count half.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from typing import Final
+
+LISTED: Final = ("hit_rate", "precision", "recall", "ndcg", "mrr")
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """Means over shoppers; `coverage` is the share of the catalogue that any list showed."""
-
-    shoppers: int
-    hit_rate: float
-    ndcg: float
-    recall: float
-    precision: float
-    coverage: float
-
-
-def judge(
-    lists: Mapping[int, Sequence[int]],
-    relevant: Mapping[int, frozenset[int]],
-    *,
-    k: int,
-    catalogue: int,
-) -> Quality:
-    """Judge each shopper's list, who has one or not, against their relevant items."""
-    hits = [[item in items for item in lists.get(who, ())[:k]] for who, items in relevant.items()]
-    sizes = [min(k, len(items)) for items in relevant.values()]
-    shown = {item for who in relevant for item in lists.get(who, ())[:k]}
-    n = len(relevant) or 1
-    return Quality(
-        shoppers=len(relevant),
-        hit_rate=sum(map(any, hits)) / n,
-        ndcg=sum(ndcg(h, size) for h, size in zip(hits, sizes, strict=True)) / n,
-        recall=sum(sum(h) / size for h, size in zip(hits, sizes, strict=True)) / n,
-        precision=sum(sum(h) / k for h in hits) / n,
-        coverage=len(shown) / catalogue if catalogue else 0.0,
-    )
+def of_list(shown: Sequence[int], relevant: Collection[int], *, k: int) -> dict[str, float]:
+    """The figures of LISTED of one shopper's list, which may be shorter than k, or empty."""
+    hits = [item in relevant for item in shown[:k]]
+    ideal = min(k, len(relevant))
+    return {
+        "hit_rate": float(any(hits)),
+        "precision": sum(hits) / k,
+        "recall": sum(hits) / ideal,
+        "ndcg": ndcg(hits, ideal),
+        "mrr": next((1 / place for place, hit in enumerate(hits, 1) if hit), 0.0),
+    }
 
 
 def ndcg(hits: Sequence[bool], size: int) -> float:
@@ -51,3 +33,22 @@ def ndcg(hits: Sequence[bool], size: int) -> float:
 
 def _dcg(hits: Sequence[bool]) -> float:
     return sum(1 / math.log2(place + 2) for place, hit in enumerate(hits) if hit)
+
+
+def found(gathered: Sequence[int], relevant: Collection[int], *, depth: int) -> float:
+    """The share of what is relevant that is anywhere among the first `depth` candidates."""
+    return sum(item in relevant for item in gathered[:depth]) / len(relevant)
+
+
+def pairwise(hits: Sequence[bool], *, missed: int = 0, others: int = 0) -> float | None:
+    """How often an item that was bought stands above one that was not.
+
+    `hits` is what was bought in an order, the best first; behind it, all in one last place,
+    stand `missed` items that were bought and `others` that were not. None where there is no pair.
+    """
+    bought, below, pairs_won = sum(hits), others, 0.0
+    for hit in reversed(hits):
+        pairs_won += below if hit else 0
+        below += not hit
+    pairs = (bought + missed) * below
+    return (pairs_won + missed * others / 2) / pairs if pairs else None

@@ -1,8 +1,10 @@
-"""The time split: what was known before a cut, and what shoppers did after it.
+"""Splits of the log: what was known, and what shoppers did next.
 
-The log before the cut is folded into tables of its own, from which the serving path then
-answers. It promises that nothing from after the cut is counted, and that no live table is
-touched: all of it is one transaction, rolled back. Texts of items are today's.
+There are two: the log before a cut, and the log without the last deeds of each drawn shopper.
+What was known is folded into tables of its own, from which the serving path then answers. It
+promises that nothing that is held out is counted, and that no live table is touched: all of it
+is one transaction, rolled back. Texts of items are today's, and of archived months nothing is
+known: a ranker learns from the rest, whoever judges asks for the whole log (require_whole).
 """
 
 import contextlib
@@ -14,8 +16,9 @@ from typing import Final
 from django.db import transaction
 from sqlalchemy import Connection, text
 
-from behavior import people, user_state
+from behavior import coverage, people, user_state
 from behavior.events import Kind
+from behavior.user_state import KIND_LIST
 from catalog.countings import wanted
 from recommend import fold
 from recommend.projections import covisit, popularity
@@ -28,17 +31,25 @@ TABLES: Final = (
 )  # fmt: skip
 """Ranker and habits, too: those that are live have learned from what came after."""
 
-BEFORE: Final = """
-CREATE VIEW event AS SELECT * FROM rec.event WHERE id < first_id(CAST('{cut}' AS timestamptz))
+# A split inside a split (a ranker that is taught within an evaluation) knows of the log what
+# the outer one knows, so it asks which log is in front.
+IN_FRONT: Final = """
+SELECT quote_ident(nspname) || '.' || quote_ident(relname)
+FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE pg_class.oid = to_regclass('event')
 """
+
+BEFORE: Final = "id < first_id(CAST('{cut}' AS timestamptz))"
+
+# Who did it, as a person: none who is hidden.
+_WHO: Final = "CASE WHEN person.subject IS NULL THEN deed.subject ELSE person.person END"
 
 # Shoppers with a history before the cut, and the items they dealt with after it; hashing draws
 # the same shoppers each time.
-TARGETS: Final = """
-SELECT person, key, items
-FROM (SELECT CASE WHEN person.subject IS NULL THEN later.subject ELSE person.person END AS person,
-             array_agg(DISTINCT item) AS items
-      FROM rec.event AS later LEFT JOIN person USING (subject)
+TARGETS: Final = f"""
+SELECT person, key, CAST(:cut AS timestamptz) AS at, items
+FROM (SELECT {_WHO} AS person, array_agg(DISTINCT item) AS items
+      FROM whole_log AS deed LEFT JOIN person USING (subject)
       WHERE id >= first_id(:cut) AND id < first_id(:until) AND kind = ANY(:kinds) AND item IS NOT NULL
       GROUP BY 1) AS buyer
 JOIN subject_key ON subject_key.subject = person
@@ -50,37 +61,88 @@ LIMIT :most
 DEALT: Final = (
     "SELECT person, array_agg(item) FROM user_item WHERE person = ANY(:persons) GROUP BY 1"
 )
+HELD_OUT: Final = """
+CREATE TABLE held_out (
+    subject int PRIMARY KEY, person int NOT NULL, at timestamptz NOT NULL, since uuid NOT NULL)
+"""
+
+# Of each drawn shopper who did something before it: the moment of their last such deed, under
+# all their names.
+HOLD_OUT: Final = f"""
+WITH dealing AS (
+    SELECT subject, {_WHO} AS person, uuid_extract_timestamp(id) AS at, kind = ANY(:kinds) AS is_meant
+    FROM event AS deed LEFT JOIN person USING (subject)
+    WHERE kind IN ({KIND_LIST}) AND item IS NOT NULL
+), final AS (
+    SELECT person, max(at) FILTER (WHERE is_meant) AS at
+    FROM dealing WHERE person IS NOT NULL
+    GROUP BY person HAVING min(at) < max(at) FILTER (WHERE is_meant)
+    ORDER BY hashint4(person), person LIMIT :most
+)
+INSERT INTO held_out (subject, person, at, since)
+SELECT DISTINCT subject, person, final.at, first_id(final.at) FROM dealing JOIN final USING (person)
+"""
+
+# Who is one person with whom is known by then, and stays so.
+NOT_HELD_OUT: Final = """
+NOT EXISTS (SELECT FROM held_out WHERE held_out.subject = whole_log.subject AND id >= since)
+"""
+
+LAST: Final = """
+SELECT held_out.person, key, at, array_agg(DISTINCT item) AS items
+FROM held_out JOIN whole_log USING (subject)
+JOIN subject_key ON subject_key.subject = held_out.person
+WHERE id >= since AND id < first_id(at + interval '1 millisecond')
+  AND kind = ANY(:kinds) AND item IS NOT NULL
+GROUP BY held_out.person, key, at
+ORDER BY hashint4(held_out.person), held_out.person
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A shopper, and what they dealt with after the cut."""
+    """A shopper, the moment at which they are asked for, and what they dealt with from then on."""
 
     person: int
     key: str
     items: frozenset[int]
+    at: datetime
+
+
+def require_whole() -> None:
+    """Raises MonthsArchived where the log lacks what its projections counted."""
+    with one_snapshot() as inside:
+        for one in FOLDED:
+            coverage.require_whole(inside, one.NAME)
 
 
 @contextlib.contextmanager
 def before(cut: datetime, schema: str) -> Iterator[Connection]:
     """Inside the block serving answers from the log before the cut."""
-    with one_snapshot() as inside:
-        with fold.beside(inside, TABLES, schema):
-            _fold(inside, cut)
-            yield inside
-        transaction.set_rollback(True)
+    with _apart(schema) as inside:
+        _know(inside, BEFORE.format(cut=cut.isoformat()))
+        people.fill(inside)
+        _fold(inside)
+        yield inside
 
 
-def _fold(inside: Connection, cut: datetime) -> None:
-    inside.execute(text(BEFORE.format(cut=cut.isoformat())))
-    people.fill(inside)
-    user_state.fill(inside)
-    for one in FOLDED:
-        one.fill(inside, wanted(one.NAME))
-    for table in TABLES:
-        inside.execute(text(f"ANALYZE {table.name}"))
-    # From here on it serves: the big statement is planned once, as it is live.
-    inside.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
+@contextlib.contextmanager
+def without_last(
+    kinds: Sequence[Kind], schema: str, *, most: int
+) -> Iterator[tuple[Connection, list[Target]]]:
+    """Inside the block serving answers as if at most so many shoppers had not come again: from
+    the moment of their last deed of these kinds on nothing that they did is known. Of everybody
+    else all is known, also of later."""
+    with _apart(schema) as inside:
+        _know(inside, "true")
+        people.fill(inside)
+        told = {"kinds": [kind.value for kind in kinds], "most": most}
+        inside.execute(text(HELD_OUT))
+        inside.execute(text(HOLD_OUT), told)
+        inside.execute(text("ANALYZE held_out"))
+        _know(inside, NOT_HELD_OUT)
+        _fold(inside)
+        yield inside, _targets(inside, LAST, told)
 
 
 def targets(
@@ -89,8 +151,7 @@ def targets(
 ) -> list[Target]:  # fmt: skip
     """At most so many shoppers who were known before the cut and came again until then."""
     told = {"cut": cut, "until": until, "most": most, "kinds": [kind.value for kind in kinds]}
-    rows = inside.execute(text(TARGETS), told)
-    return [Target(row.person, row.key, frozenset(row.items)) for row in rows]
+    return _targets(inside, TARGETS, told)
 
 
 def dealt(inside: Connection, persons: Sequence[int]) -> dict[int, frozenset[int]]:
@@ -98,3 +159,40 @@ def dealt(inside: Connection, persons: Sequence[int]) -> dict[int, frozenset[int
     rows = inside.execute(text(DEALT), {"persons": list(persons)}).all()
     known = {person: frozenset(items) for person, items in rows}
     return {person: known.get(person, frozenset()) for person in persons}
+
+
+def _targets(inside: Connection, statement: str, told: dict[str, object]) -> list[Target]:
+    rows = inside.execute(text(statement), told)
+    return [Target(row.person, row.key, frozenset(row.items), row.at) for row in rows]
+
+
+def plan_once(inside: Connection) -> None:
+    """From here on it serves: the big statement is planned once, as it is live."""
+    inside.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
+
+
+@contextlib.contextmanager
+def _apart(schema: str) -> Iterator[Connection]:
+    """Inside the block there are empty tables of one's own, and whole_log is what is known outside."""
+    with one_snapshot() as inside:
+        in_front = inside.scalar(text(IN_FRONT))
+        # Of its own for each session: two that evaluate at once would wait for each other.
+        own = f"{schema}_{inside.scalar(text('SELECT pg_backend_pid()'))}"
+        with fold.beside(inside, TABLES, own):
+            inside.execute(text(f"CREATE VIEW whole_log AS SELECT * FROM {in_front}"))
+            yield inside
+        transaction.set_rollback(True)
+
+
+def _know(inside: Connection, facts: str) -> None:
+    """From here on the log is those of its rows."""
+    inside.execute(text(f"CREATE OR REPLACE VIEW event AS SELECT * FROM whole_log WHERE {facts}"))
+
+
+def _fold(inside: Connection) -> None:
+    user_state.fill(inside)
+    for one in FOLDED:
+        one.fill(inside, wanted(one.NAME))
+    for table in TABLES:
+        inside.execute(text(f"ANALYZE {table.name}"))
+    plan_once(inside)

@@ -1,7 +1,8 @@
 """Rules: what the merchant wants hidden, boosted, buried or pinned.
 
 Pure. It promises that each removal and each move carries the rule that caused it, that a
-boost multiplies and never adds, and that a pin takes its slot whatever the scores say.
+boost multiplies and never adds, that equal scores keep the order in which they came, and that
+a pin takes its slot whatever the scores say.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ def weigh(candidates: Sequence[Candidate], rules: Sequence[RuleRow]) -> Weighed:
         kept.append(_multiplied(candidate, acting))
         if acting:
             moved[candidate.item] = tuple(rule.id for rule in acting)
-    return Weighed(sorted(kept, key=lambda c: (-c.score, c.item)), hidden, moved)
+    return Weighed(sorted(kept, key=lambda c: -c.score), hidden, moved)
 
 
 def pin(

@@ -126,9 +126,11 @@ def test_rules_about_the_same_item_multiply_each_other() -> None:
     assert weighed.moved == {9: (1, 2), 1: (3,)}
 
 
-def test_equal_scores_stand_in_the_order_of_items() -> None:
-    twins = [candidate(5, 0.5), candidate(3, 0.5), candidate(4, 0.5)]
-    assert items(weigh(twins, []).candidates) == [3, 4, 5]
+def test_equal_scores_keep_the_order_in_which_they_came() -> None:
+    ranked = [candidate(5, 0.5), candidate(3, 0.5), candidate(4, 0.5)]
+    assert items(weigh(ranked, []).candidates) == [5, 3, 4]
+    boosted = weigh(ranked, [rule(1, "boost", item=4, factor=2.0)])
+    assert items(boosted.candidates) == [4, 5, 3]
 
 
 def test_a_pin_is_no_weight() -> None:

@@ -27,6 +27,7 @@ attribution = Table(
     Column("item", Integer, nullable=False),
     Column("place", SmallInteger, nullable=False),
     Index("attribution_slate_idx", "slate"),
+    Index("attribution_item_idx", "item", "slate", "kind"),
 )
 """`place` is where the item stood in the slate, 1 at the top."""
 

@@ -18,6 +18,7 @@ import orjson
 from behavior.events import Kind
 from catalog.countings import Counting, of_json, wanted
 from catalog.feed import LEVEL
+from catalog.scenarios import LATER
 from recsite.db import cursor
 
 TABLES: Final = (
@@ -104,10 +105,10 @@ LEFT JOIN {{schema}}.catalog_category AS category ON category.path = said.catego
 WHERE kind = {_CHANGED}
 """
 
-# Columns that no fact has yet are as they are today.
+# Settings that a fact does not name were not there yet, and hence off.
 SCENARIOS: Final = f"""
 INSERT INTO {{schema}}.catalog_scenario
-SELECT (jsonb_populate_record(live, said)).*
+SELECT (jsonb_populate_record(live, %(later)s::jsonb || said)).*
 FROM ({_STOOD.format(what="scenario")}) AS stood
 LEFT JOIN {LIVE}.catalog_scenario AS live ON live.id = about
 UNION ALL {_UNTOLD.format(what="scenario")}
@@ -145,12 +146,13 @@ def build(schema: str, named: Sequence[str] = ()) -> None:
     `named` are category paths that are known to have been there. The schema's name is taken
     as it is, so it must not come from outside unchecked.
     """
+    given = {"named": list(named), "later": orjson.dumps(LATER).decode()}
     with cursor() as hot:
         for table in TABLES:
             hot.execute(f"DROP TABLE IF EXISTS {schema}.{table}")
             hot.execute(f"CREATE TABLE {schema}.{table} (LIKE {LIVE}.{table} INCLUDING ALL)")
         for statement in FILL:
-            hot.execute(statement.format(schema=schema), {"named": list(named)})
+            hot.execute(statement.format(schema=schema), given)
 
 
 # How a projection was told to count: what was said last, or what the first fact after it says

@@ -3,12 +3,19 @@
 Pure data. A weight says how much a source counts in the blend: `viewed` and `bought` are
 neighbours in shoppers' histories, `led` is what other events led to a purchase, `content`
 is likeness of text, `popular` and `trending` are counts, `again` is the shopper's own repeats.
+What came later than facts is off as shipped, and off wherever a fact does not name it.
 """
 
 from typing import Any, Final
 
 SOURCES: Final = ("viewed", "bought", "led", "content", "popular", "trending", "again")
 """The weights of a scenario, one per source."""
+
+LATER: Final[dict[str, Any]] = {
+    "serendipity": 0.0, "most_per_category": None, "most_per_brand": None, "most_per_seller": None,
+    "explore_slot": None,
+}  # fmt: skip
+"""Settings that came later, off. Facts and receipts from before do not name them."""
 
 SHIPPED: Final[tuple[dict[str, Any], ...]] = (
     {

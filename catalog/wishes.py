@@ -15,7 +15,8 @@ from recsite.db import cursor
 # the item: Postgres would hash all of item_key for it.
 ASK: Final = """
 SELECT s.id, s.name, s.recipe, s.viewed, s.bought, s.led, s.content, s.popular, s.trending,
-       s.again, s.exclude_seen, s.diversity, s.count,
+       s.again, s.exclude_seen, s.diversity, s.count, s.serendipity, s.most_per_category,
+       s.most_per_brand, s.most_per_seller, s.explore_slot,
        r.id, r.title, r.action, r.slot, r.factor,
        (SELECT item FROM item_key WHERE key = nullif(r.item_id, '')),
        r.category_id, nullif(r.brand, ''), nullif(r.attribute, ''), nullif(r.value, '')
@@ -35,7 +36,10 @@ ORDER BY r.id
 
 @dataclass(frozen=True, slots=True)
 class ScenarioSettings:
-    """How a list is made; the seven weights are those of the sources of the same name."""
+    """How a list is made; the seven weights are those of the sources of the same name.
+
+    What has a default came later (scenarios.LATER): a receipt from before lacks it, and meant off.
+    """
 
     id: int
     name: str
@@ -50,6 +54,11 @@ class ScenarioSettings:
     exclude_seen: str
     diversity: float
     count: int
+    serendipity: float = 0.0
+    most_per_category: int | None = None
+    most_per_brand: int | None = None
+    most_per_seller: int | None = None
+    explore_slot: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

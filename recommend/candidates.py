@@ -16,14 +16,15 @@ import orjson
 
 from behavior import people
 from behavior.events import Kind, by_signal
-from recommend import again
+from recommend import again, untried
 from recommend.projections import content, covisit, popularity
 from recommend.ranker import features, store
 from recommend.sources import AGAIN, VIEWED
 from recsite.db import cursor
 
-COLUMNS: Final = 10
+COLUMNS: Final = 12
 SCORE: Final = 2
+SPOKE: Final = 3
 
 HISTORY: Final = 30
 """Events of the shopper that seed a personal list."""
@@ -53,7 +54,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An item that may be shown. `score` is the fused sum of its parts' shares."""
+    """An item that may be shown. `score` is the fused sum of its parts' shares; `fame` how popular it
+    is in the whole shop (projections.popularity), where that was asked and is known."""
 
     item: int
     item_id: str
@@ -63,6 +65,8 @@ class Candidate:
     brand: str
     passage: int | None
     attributes: Mapping[str, Any]
+    seller: str = ""
+    fame: int | None = None
 
 
 # What the shopper did lately; each step back in time weighs less.
@@ -94,7 +98,7 @@ SELECT json_build_object(
     'snapshot', pg_current_snapshot()::text, 'cluster', here.epoch,
     'projections', (SELECT json_object_agg(name, json_build_array(version, snapshot, settings))
                     FROM projection WHERE epoch = here.epoch),
-    'ranker', {store.LIVE}, 'history', ({{history}}))::text
+    'ranker', {store.LIVE}, 'history', ({{history}}){{trials}})::text
 FROM (SELECT system_identifier::text AS epoch FROM pg_control_system()) AS here
 """
 
@@ -121,28 +125,39 @@ WITH shopper AS MATERIALIZED (
     FROM (SELECT source, item, because, (%(weights)s::float8[])[source] * share AS share{{turns}}
           FROM proposed ORDER BY source) AS weighted
     WHERE share > 0 GROUP BY item
-)
+){{untried}}
 {{best}}
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ({STANDING}){{none}}
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ({STANDING}){{none}}
+"""
+
+# Of a live row, named by its item.
+_MAY_BE_SHOWN: Final = f"""
+available AND (stock IS NULL OR stock > 0)
+  AND {{item}} <> ALL (%(left_out)s::int[])
+  AND (%(category)s::int = {popularity.EVERYTHING} OR %(category)s = ANY (lineage))
+  AND {{item}} NOT IN (SELECT item FROM dismissed)
+  AND (%(seen)s::int = 0 OR NOT EXISTS (
+          SELECT FROM user_item
+          WHERE person = (SELECT person FROM shopper) AND user_item.item = {{item}}
+            AND kinds & %(seen)s <> 0
+            AND (%(seen)s <> {PURCHASED} OR kinds & {1 << Kind.REFUND} = 0 OR kept(bought) IS NOT NULL)))
+"""
+
+_FAME: Final = f"""
+SELECT popularity.score FROM popularity
+WHERE popularity.category = {popularity.EVERYTHING} AND popularity.item = fused.item
 """
 
 _BEST: Final = f"""
-SELECT fused.item, item_id, score, sources, shares, becauses, lineage, brand, passage,
+SELECT fused.item, item_id, score, sources, shares, becauses, lineage, brand, seller,
+       CASE WHEN %(fame)s THEN ({_FAME}) END AS fame, passage,
        CASE WHEN %(attributes)s THEN attributes::text END AS attributes{{price}}
 FROM (SELECT * FROM fused ORDER BY {{first}}score DESC, item) AS fused
 JOIN catalog_item ON catalog_item.id = fused.item
 LEFT JOIN catalog_category ON catalog_category.id = catalog_item.category_id
 LEFT JOIN item_passage ON item_passage.item = fused.item
-WHERE available AND (stock IS NULL OR stock > 0)
-  AND fused.item <> ALL (%(left_out)s::int[])
-  AND (%(category)s::int = {popularity.EVERYTHING} OR %(category)s = ANY (lineage))
-  AND fused.item NOT IN (SELECT item FROM dismissed)
-  AND (%(seen)s::int = 0 OR NOT EXISTS (
-          SELECT FROM user_item
-          WHERE person = (SELECT person FROM shopper) AND user_item.item = fused.item
-            AND kinds & %(seen)s <> 0
-            AND (%(seen)s <> {PURCHASED} OR kinds & {1 << Kind.REFUND} = 0 OR kept(bought) IS NOT NULL)))
+WHERE {_MAY_BE_SHOWN.format(item="fused.item")}
 ORDER BY {{first}}score DESC, fused.item
 LIMIT %(pool)s
 """
@@ -153,30 +168,50 @@ _TURN: Final = f"""row_number() OVER (PARTITION BY source ORDER BY share DESC, i
 
 # For the ranker: one look-up more for each of the best, and all that the shopper ever bought.
 _TOLD: Final = f"""
-SELECT best.item, item_id, best.score, sources, shares, becauses, lineage, brand, passage, attributes,
+SELECT best.item, item_id, best.score, sources, shares, becauses, lineage, brand, seller, fame,
+       passage, attributes,
        {features.COLUMNS}
 FROM ({_BEST.format(price=", price", first="turn, ")}) AS best {features.JOINS}
 ORDER BY best.score DESC, best.item
 """
 
 
-def _gathering(seeds: str, history: str, *, ranked: bool = False) -> str:
-    if not ranked:
-        best = f"({_BEST.format(price='', first='')})"
-        return GATHER.format(seeds=seeds, history=history, again=again.SOURCE, best=best,
-                             none="", turn="", turns="")  # fmt: skip
-    return GATHER.format(seeds=seeds, history=history, again=again.EVERY, best=f"({_TOLD})",
-                         none=", NULL", turn=", min(turn) AS turn", turns=f", {_TURN} AS turn")  # fmt: skip
+# For a list with a slot for what few have been shown: the newest beside the best, and what became
+# of both so far.
+_UNTRIED: Final = f""", best AS MATERIALIZED ({{best}}), newest AS MATERIALIZED (
+    {untried.NEWEST.format(may_be_shown=_MAY_BE_SHOWN.format(item="catalog_item.id"))}
+)"""
+_WITH_NEWEST: Final = "SELECT * FROM best UNION ALL SELECT *{none} FROM newest"
+
+
+def _gathering(seeds: str, history: str, *, ranked: bool = False, exploring: bool = False) -> str:
+    said = {"seeds": seeds, "history": history, "again": again.SOURCE, "none": "", "turn": "",
+            "turns": "", "untried": "", "trials": "", "best": _BEST.format(price="", first="")}  # fmt: skip
+    if ranked:
+        said |= {"again": again.EVERY, "best": _TOLD, "none": ", NULL",
+                 "turn": ", min(turn) AS turn", "turns": f", {_TURN} AS turn"}  # fmt: skip
+    if exploring:
+        said |= {"untried": _UNTRIED.format(best=said["best"]),
+                 "trials": f", 'trials', ({untried.TRIALS})",
+                 "best": _WITH_NEWEST.format(none=said["none"])}  # fmt: skip
+    return GATHER.format(**said | {"best": f"({said['best']})"})
 
 
 GATHER_PERSONAL: Final = _gathering(PERSONAL, BEGAN_WITH)
 GATHER_RANKED: Final = _gathering(PERSONAL, BEGAN_WITH, ranked=True)
 GATHER_GIVEN: Final = _gathering(GIVEN, "NULL")
 
+EXPLORING: Final = {
+    GATHER_PERSONAL: _gathering(PERSONAL, BEGAN_WITH, exploring=True),
+    GATHER_RANKED: _gathering(PERSONAL, BEGAN_WITH, ranked=True, exploring=True),
+    GATHER_GIVEN: _gathering(GIVEN, "NULL", exploring=True),
+}
+"""The same statements for a list with a slot for what few have been shown."""
+
 # Items that the merchant pinned, where they may be shown.
 PINNED: Final = f"""
 SELECT catalog_item.id, item_id, 0.0::float8, ARRAY[]::int[], ARRAY[]::float8[], ARRAY[]::int[],
-       lineage, brand, passage, attributes::text
+       lineage, brand, seller, NULL, passage, attributes::text
 FROM catalog_item
 LEFT JOIN catalog_category ON catalog_category.id = catalog_item.category_id
 LEFT JOIN item_passage ON item_passage.item = catalog_item.id
@@ -191,8 +226,9 @@ class Wanted:
     """What the sources are asked. `seeds` None: the shopper's own history.
 
     `weights` are in the order of sources; `seen` is a bit mask of event kinds; `category`
-    is popularity.EVERYTHING for the whole shop; `attributes` are read only where a rule asks.
-    With a `ranker` and `now` each candidate is described to it.
+    is popularity.EVERYTHING for the whole shop; `attributes` are read only where a rule asks, and
+    `fame` where it matters. With a `ranker` and `now` each candidate is described to it. With
+    `listed`, the length of the list, what few have been shown is found beside the candidates.
     """
 
     shopper: str | None
@@ -204,6 +240,8 @@ class Wanted:
     attributes: bool = False
     ranker: str | None = None
     now: datetime | None = None
+    fame: bool = False
+    listed: int | None = None
 
 
 Order = Callable[[features.Matrix], npt.NDArray[np.intp]]
@@ -216,11 +254,13 @@ RANKED: Final = 100
 
 class Gathered(NamedTuple):
     """The best candidates, best first, equal scores in the order of interned ids; where the
-    statement stood that found them; and what the ranker is told, a row a candidate."""
+    statement stood that found them; what the ranker is told, a row a candidate; and the newest
+    items, of which no source spoke."""
 
     candidates: list[Candidate]
     standing: dict[str, Any]
     told: features.Matrix | None = None
+    newest: Sequence[Candidate] = ()
 
 
 def gather(wanted: Wanted, order: Order | None = None) -> Gathered:
@@ -232,19 +272,21 @@ def gather(wanted: Wanted, order: Order | None = None) -> Gathered:
     """
     with cursor() as hot:
         hot.execute(_statement(wanted), _parameters(wanted), prepare=True, binary=True)
-        *rows, standing = hot.fetchall()
+        *every, standing = hot.fetchall()
+    rows = [row for row in every if row[SPOKE]]
+    newest = [_candidate(row, row[SCORE]) for row in every if not row[SPOKE]]
     told = _told(wanted, rows)
     scores = [row[SCORE] for row in rows]
     if order is not None and told is not None:
         rows = [rows[n] for n in order(told)[: wanted.pool]]
     found = [_candidate(row, score) for row, score in zip(rows, scores, strict=False)]
-    return Gathered(found, orjson.loads(standing[COLUMNS - 1]), told)
+    return Gathered(found, orjson.loads(standing[COLUMNS - 1]), told, newest)
 
 
 def _statement(wanted: Wanted) -> str:
-    if wanted.seeds is not None:
-        return GATHER_GIVEN
-    return GATHER_PERSONAL if wanted.ranker is None else GATHER_RANKED
+    personal = GATHER_PERSONAL if wanted.ranker is None else GATHER_RANKED
+    statement = personal if wanted.seeds is None else GATHER_GIVEN
+    return statement if wanted.listed is None else EXPLORING[statement]
 
 
 def _told(wanted: Wanted, rows: Sequence[tuple[Any, ...]]) -> features.Matrix | None:
@@ -284,14 +326,26 @@ def _parameters(wanted: Wanted) -> dict[str, Any]:
         "attributes": wanted.attributes,
         "ranker": wanted.ranker,
         "hour": _hour(wanted.now) if wanted.now else None,
+        "fame": wanted.fame,
+        "listed": wanted.listed,
     }
 
 
 def _candidate(row: tuple[Any, ...], score: float) -> Candidate:
-    item, item_id, _, sources, shares, becauses, lineage, brand, passage, attributes = row[:COLUMNS]
+    (item, item_id, _, sources, shares, becauses, lineage, brand, seller, fame, passage,
+     attributes) = row[:COLUMNS]  # fmt: skip
     parts = sorted(map(Part, sources, shares, becauses), key=lambda p: (-p.share, p.source))
     # Django's connection hands JSONB over as text.
     known = orjson.loads(attributes) if attributes else {}
     return Candidate(
-        item, item_id, score, tuple(parts), tuple(lineage or ()), brand, passage, known
+        item,
+        item_id,
+        score,
+        tuple(parts),
+        tuple(lineage or ()),
+        brand,
+        passage,
+        known,
+        seller,
+        fame,
     )

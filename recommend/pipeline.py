@@ -1,4 +1,4 @@
-"""The way from a request to a list: seeds, candidates, ranker, rules, re-ranking, pins, slate.
+"""The way from a request to a list: seeds, wishes, candidates and the choice among them, slate.
 
 Every list goes this one way, from the API, in batch and in evaluation. It promises the same
 list for the same request over the same tables, that the answer says by how much it falls
@@ -7,25 +7,18 @@ short, and a reason for each item. It never looks at the clock but for `now`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from behavior import slates
 from catalog.wishes import RuleRow, ScenarioSettings, wishes
-from recommend import candidates, ordering, reasons, receipts, rerank, rules
-from recommend.candidates import PURCHASED, Candidate, Wanted
+from recommend import choice, reasons, receipts
+from recommend.candidates import PURCHASED, Wanted
+from recommend.choice import Choice, Explored
 from recommend.projections.popularity import EVERYTHING
 from recommend.reasons import Reason
 from recommend.sources import NAMES
 from recsite.db import cursor
-
-POOL_PER_ITEM: Final = 5
-LEAST_POOL: Final = 50
-"""Candidates gathered for a list: enough for rules and diversity to choose from."""
-
-DEEP_POOL: Final = 2_000
-"""Candidates of a second look, where the first falls short because so many of the best are
-sold out, seen or hidden."""
 
 SEEN: Final = {"none": 0, "purchased": PURCHASED, "interacted": -1}
 """exclude_seen as a mask over user_item.kinds."""
@@ -64,7 +57,7 @@ class Shown:
 @dataclass(frozen=True, slots=True)
 class Composed:
     """A list, before it is recorded. `unknown` are ids of the request that nobody ever named;
-    `receipt` is what it rests on (recommend.receipts)."""
+    `receipt` is what it rests on (recommend.receipts); `explored` what took the slot of the untried."""
 
     ask: Ask
     items: tuple[Shown, ...]
@@ -73,6 +66,7 @@ class Composed:
     unknown: tuple[str, ...]
     acted: dict[str, Any]
     receipt: dict[str, Any] = field(compare=False)
+    explored: Explored | None = None
 
 
 def compose(ask: Ask, now: datetime) -> Composed:
@@ -93,19 +87,18 @@ def arrange(
         weights=[getattr(settings, name) for name in NAMES],
         category=_category(ask.category),
         seen=SEEN[ask.exclude_seen or settings.exclude_seen],
-        pool=_pool(count),
+        pool=choice.pool(count),
         attributes=any(rule.attribute for rule in rows),
         now=now,
+        fame=settings.serendipity > 0,
+        listed=count if 0 < (settings.explore_slot or 0) <= count else None,
     )
-    chosen, acted, standing = _choose(wanted, rows, settings, count)
-    if len(chosen) < count:
-        deep = replace(wanted, pool=DEEP_POOL)
-        chosen, acted, standing = _choose(deep, rows, settings, count)
-    shown = _shown(chosen, ask.shopper, acted["pinned"])
-    receipt = receipts.receipt(ask, now, settings=settings, rules=rows, standing=standing)
-    return Composed(
-        ask, shown, count - len(shown), receipts.log_end(standing), unknown, acted, receipt
-    )
+    seed = _seed(ask, now)
+    chosen = choice.choose(wanted, rows, settings, count, seed=seed)
+    if chosen.lacking:
+        deep = replace(wanted, pool=choice.DEEP_POOL)
+        chosen = choice.choose(deep, rows, settings, count, seed=seed)
+    return _composed(ask, now, settings, rows, chosen, unknown, count)
 
 
 def serve(ask: Ask, now: datetime) -> tuple[str, Composed]:
@@ -131,23 +124,9 @@ def _wishes(name: str, now: datetime) -> tuple[ScenarioSettings, tuple[RuleRow, 
     return found
 
 
-def _choose(
-    wanted: Wanted, rows: Sequence[RuleRow], settings: ScenarioSettings, count: int
-) -> tuple[list[Candidate], dict[str, Any], dict[str, Any]]:
-    """Rules weigh, re-ranking orders, pins take their slots, the list is cut."""
-    gathered = ordering.gather(wanted)
-    weighed = rules.weigh(gathered.candidates, rows)
-    best = weighed.candidates[: _pool(count)]
-    ordered = rerank.diversify(best, count, diversity=settings.diversity)
-    pins = [rule.item for rule in rows if rule.action == "pin" and rule.item is not None]
-    live = candidates.pinned(pins, wanted) if pins else {}
-    placed, pinned = rules.pin(ordered, rows, live)
-    acted = {"hidden": weighed.hidden, "moved": weighed.moved, "pinned": pinned}
-    return placed[:count], acted, gathered.standing
-
-
-def _pool(count: int) -> int:
-    return max(LEAST_POOL, POOL_PER_ITEM * count)
+def _seed(ask: Ask, now: datetime) -> tuple[int, int]:
+    """The request's, and the day's: a reload shows the same, and tomorrow may try another."""
+    return receipts.seed(ask), now.astimezone(UTC).toordinal()
 
 
 # Ids of the request that the shop or the log has named.
@@ -184,11 +163,28 @@ def _category(path: str | None) -> int:
     return int(row[0])
 
 
-def _shown(
-    chosen: Sequence[Candidate], shopper: str | None, pinned: dict[int, int]
-) -> tuple[Shown, ...]:
-    why = reasons.explain(chosen, shopper, pinned)
-    return tuple(Shown(c.item, c.item_id, round(c.score, 6), why[c.item]) for c in chosen)
+def _composed(
+    ask: Ask,
+    now: datetime,
+    settings: ScenarioSettings,
+    rows: Sequence[RuleRow],
+    chosen: Choice,
+    unknown: tuple[str, ...],
+    count: int,
+) -> Composed:
+    shown = _shown(chosen, ask.shopper)
+    standing = chosen.standing
+    receipt = receipts.receipt(ask, now, settings=settings, rules=rows, standing=standing)
+    return Composed(
+        ask, shown, count - len(shown), receipts.log_end(standing), unknown, chosen.acted,
+        receipt, chosen.explored,
+    )  # fmt: skip
+
+
+def _shown(chosen: Choice, shopper: str | None) -> tuple[Shown, ...]:
+    explored = chosen.explored.drawn.item if chosen.explored else None
+    why = reasons.explain(chosen.listed, shopper, chosen.acted["pinned"], explored)
+    return tuple(Shown(c.item, c.item_id, round(c.score, 6), why[c.item]) for c in chosen.listed)
 
 
 def _detail(composed: Composed) -> dict[str, Any]:
@@ -205,4 +201,13 @@ def _detail(composed: Composed) -> dict[str, Any]:
             "pinned": {str(item): rule for item, rule in composed.acted["pinned"].items()},
         },
         "receipt": composed.receipt,
-    }  # fmt: skip
+    } | _explored(composed.explored)  # fmt: skip
+
+
+def _explored(explored: Explored | None) -> dict[str, Any]:
+    """With the propensity, what is learned from such lists can be weighed for who was drawn."""
+    if explored is None:
+        return {}
+    drawn = explored.drawn
+    return {"explored": {"item": drawn.item, "place": explored.place,
+                         "propensity": drawn.propensity, "of": drawn.of}}  # fmt: skip

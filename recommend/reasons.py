@@ -1,7 +1,8 @@
 """Reasons: why an item is in a list, in the shop's words and the shopper's own items.
 
-It promises one reason for each source that spoke for the item, strongest first, and that
-the item it names is one that the shopper dealt with or that the page showed.
+It promises one reason for each source that spoke for the item, strongest first, that the item
+it names is one that the shopper dealt with or that the page showed, and that what is being tried
+out says so first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,8 @@ SENTENCES: Final = {
     "again": "You buy this regularly",
 }
 
+UNTRIED: Final = "Rarely shown so far: we are finding out who likes it"
+
 # The items that reasons name, with what this shopper did with each.
 NAME: Final = """
 SELECT item_key.item, item_key.key, coalesce(nullif(title, ''), item_key.key), coalesce(kinds, 0),
@@ -64,14 +67,20 @@ class Reason:
 
 
 def explain(
-    chosen: Sequence[Candidate], shopper: str | None, pinned: Mapping[int, int]
+    chosen: Sequence[Candidate],
+    shopper: str | None,
+    pinned: Mapping[int, int],
+    explored: int | None = None,
 ) -> dict[int, tuple[Reason, ...]]:
-    """Reasons of each item. `pinned` is item → rule."""
+    """Reasons of each item. `pinned` is item → rule, `explored` the item that is being tried out."""
     named = _named({p.because for c in chosen for p in c.parts[:MOST] if p.because}, shopper)
-    return {
+    why = {
         c.item: (Reason("rule", "Picked by the shop"),) if c.item in pinned else _of(c, named)
         for c in chosen
     }
+    if explored is not None:
+        why[explored] = (Reason("explore", UNTRIED), *why[explored])[:MOST]
+    return why
 
 
 def _of(candidate: Candidate, named: Mapping[int, tuple[str, str, int]]) -> tuple[Reason, ...]:

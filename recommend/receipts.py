@@ -1,9 +1,10 @@
 """Receipts: what a served list rests on, so that it can be made again from the log.
 
 A receipt holds the moment, where the gathering statement stood (its snapshot of the log, each
-projection's version and snapshot, how much of the shopper was known), the scenario's settings
-and the rules in force in full, the code, and the seed of the request. Same request, same
-tables, same seed: same slate. It never reads a table: the statement that gathers brings it.
+projection's version and snapshot, how much of the shopper was known; for a list with a slot for
+the untried, how often each of those had been shown and chosen), the scenario's settings and the
+rules in force in full, the code, and the seed of the request. Same request, same tables, same
+seed: same slate. It never reads a table: the statement that gathers brings it.
 
 A list is made of several statements, each with a snapshot of its own; to read them all in one
 costs more than the receipt (0.2 ms of 3.8). What commits in between matters in two places:
@@ -25,8 +26,9 @@ from django.conf import settings
 from behavior import standing as deeds
 from catalog import wishes
 from catalog.wishes import RuleRow, ScenarioSettings
-from recommend import candidates, ordering, reasons, rerank, rules
+from recommend import candidates, choice, explore, ordering, reasons, rerank, rules
 from recommend.ranker import features, network, store
+from recsite.numbers import many
 
 if TYPE_CHECKING:
     from recommend.pipeline import Ask
@@ -51,7 +53,7 @@ def receipt(
 
 
 def seed(ask: "Ask") -> int:
-    """Where the randomness of a list begins; there is none yet. Equal requests, equal seeds."""
+    """Where the randomness of a list begins. Equal requests, equal seeds."""
     said = orjson.dumps([ask.scenario, ask.shopper, ask.items, ask.category, ask.count,
                          ask.exclude_seen])  # fmt: skip
     return int.from_bytes(hashlib.blake2b(said, digest_size=SEED_BITS // 8).digest())
@@ -62,8 +64,10 @@ def log_end(standing: dict[str, Any]) -> str:
     return str(standing["snapshot"].split(":")[1])
 
 
-def worded(receipt: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a kept receipt says, line by line, for people."""
+def worded(
+    receipt: Mapping[str, Any], explored: Mapping[str, Any] | None = None
+) -> list[tuple[str, str]]:
+    """What a kept receipt says, line by line, for people; and what the list tried out."""
     read = receipt["projections"] or {}
     shopper = receipt["history"]
     settings = {name: value for name, value in receipt["settings"].items() if value}
@@ -86,8 +90,16 @@ def worded(receipt: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("rules in force", "; ".join(rules) or "none"),
         ("code", receipt["code"]),
         ("seed", str(receipt["seed"])),
+        ("tried out", _tried(explored) if explored else "nothing"),
         ("cluster", receipt["cluster"]),
     ]
+
+
+def _tried(explored: Mapping[str, Any]) -> str:
+    return (
+        f"place {explored['place']}, drawn with probability {explored['propensity']:.3g}"
+        f" out of {many(explored['of'], 'item')} that few have been shown"
+    )
 
 
 def _about(rule: Mapping[str, Any]) -> str:
@@ -112,9 +124,11 @@ def _short(value: Any) -> Any:
 def _code() -> str:
     """The version and a digest of all that makes a list: the statements and their modules."""
     project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"]
-    said = [candidates.GATHER_PERSONAL, candidates.GATHER_RANKED, candidates.GATHER_GIVEN]
+    said = [*candidates.EXPLORING, *candidates.EXPLORING.values()]
     modules = (
         candidates,
+        choice,
+        explore,
         ordering,
         features,
         network,

@@ -214,7 +214,8 @@ class SlateRowAdmin(ReadOnly):
         kept = (row.detail or {}).get("receipt")
         if kept is None:
             return None
-        lines = format_html_join("", "<dt>{}</dt><dd>{}</dd>", receipts.worded(kept))
+        said = receipts.worded(kept, (row.detail or {}).get("explored"))
+        lines = format_html_join("", "<dt>{}</dt><dd>{}</dd>", said)
         replay = format_html("<dt>again</dt><dd><code>manage.py replay {}</code></dd>", row.pk)
         return format_html('<dl class="rs-receipt">{}{}</dl>', lines, replay)
 

@@ -12,6 +12,7 @@ from behavior.events import Kind
 from catalog import changes
 from catalog.feed import ItemContent
 from catalog.models import Rule, Scenario
+from catalog.scenarios import LATER
 from recsite.db import cursor
 
 pytestmark = pytest.mark.django_db
@@ -149,8 +150,9 @@ def test_deleting_a_rule_is_an_event(merchant: Client) -> None:
 
 def settings_of(scenario: Scenario) -> dict[str, Any]:
     names = ("name", "title", "recipe", "viewed", "bought", "led", "content", "popular",
-             "trending", "again", "exclude_seen", "diversity", "count")  # fmt: skip
-    return {name: getattr(scenario, name) for name in names} | {"enabled": "on"}
+             "trending", "again", "exclude_seen", "diversity", "count", *LATER)  # fmt: skip
+    given = {name: getattr(scenario, name) for name in names} | {"enabled": "on"}
+    return {name: "" if value is None else value for name, value in given.items()}
 
 
 def test_saving_a_scenario_is_an_event(merchant: Client) -> None:
@@ -167,6 +169,17 @@ def test_saving_a_scenario_is_an_event(merchant: Client) -> None:
     )
 
 
+def test_what_makes_a_list_various_is_set_and_emptied_again(merchant: Client) -> None:
+    page = reverse("admin:catalog_scenario_change", args=[home().pk])
+    various = {"serendipity": 0.3, "most_per_category": 4, "most_per_brand": 3, "most_per_seller": 2,
+               "explore_slot": 8}  # fmt: skip
+    merchant.post(page, settings_of(home()) | various)
+    merchant.post(page, settings_of(home()) | dict.fromkeys(various, "") | {"serendipity": "0"})
+    told = [{name: told["scenario"][name] for name in LATER} for told in wishes_told()]
+    assert told == [various, LATER]
+    assert wishes_told()[0]["before"]["explore_slot"] is None
+
+
 def test_a_new_scenario(merchant: Client) -> None:
     add = reverse("admin:catalog_scenario_add")
     new = settings_of(home()) | {"name": "category-page", "title": "Category page"}
@@ -177,7 +190,10 @@ def test_a_new_scenario(merchant: Client) -> None:
 @pytest.mark.parametrize(
     ("fields", "field"),
     [({"viewed": "-1"}, "viewed"), ({"viewed": "nan"}, "viewed"), ({"recipe": "magic"}, "recipe"),
-     ({"count": "101"}, "count"), ({"diversity": "1.1"}, "diversity")],
+     ({"count": "101"}, "count"), ({"diversity": "1.1"}, "diversity"),
+     ({"serendipity": "1.1"}, "serendipity"), ({"serendipity": "nan"}, "serendipity"),
+     ({"most_per_category": "0"}, "most_per_category"), ({"most_per_brand": "-1"}, "most_per_brand"),
+     ({"most_per_seller": "2.5"}, "most_per_seller"), ({"explore_slot": "101"}, "explore_slot")],
 )  # fmt: skip
 def test_settings_out_of_bounds_are_told(
     merchant: Client, fields: dict[str, str], field: str

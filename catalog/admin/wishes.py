@@ -31,12 +31,19 @@ class ScenarioAdmin(ModelAdmin):
     radio_fields = {"recipe": admin.VERTICAL, "exclude_seen": admin.VERTICAL}
     fieldsets = (
         (None, {"fields": (("name", "title"), "recipe", "enabled")}),
-        ("The list", {"classes": TAB, "fields": ("count", "exclude_seen", "diversity")}),
+        ("The list", {"classes": TAB, "fields": ("count", "exclude_seen")}),
         ("The blend", {
             "classes": TAB,
             "description": "How much each source counts. Only the proportions matter; 0 leaves "
                            "a source out.",
             "fields": SOURCES,
+        }),
+        ("Variety", {
+            "classes": TAB,
+            "description": "What keeps a list from showing more of the same. Items beyond a “most” "
+                           "give way to others; they come last where there is nothing else to show.",
+            "fields": ("diversity", "serendipity", "most_per_category", "most_per_brand",
+                       "most_per_seller", "explore_slot"),
         }),
     )  # fmt: skip
 

@@ -76,7 +76,8 @@ class Item(models.Model):
 
     class Meta:
         ordering = ("id",)
-        indexes = (models.Index(fields=("category",), name="catalog_item_category"),)
+        # With the id, so that the newest of a category are found without the others.
+        indexes = (models.Index(fields=("category", "id"), name="catalog_item_newest"),)
         constraints = (
             models.UniqueConstraint(
                 fields=("item_id",),

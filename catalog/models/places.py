@@ -11,6 +11,8 @@ from catalog.scenarios import SOURCES
 
 MOST_WEIGHT = 1_000.0
 MOST_COUNT = 100
+PLACES = ("most_per_category", "most_per_brand", "most_per_seller", "explore_slot")
+"""Settings that are a number of places, or empty."""
 
 
 class Recipe(models.TextChoices):
@@ -34,6 +36,16 @@ def _weight(help_text: str) -> "models.FloatField[float, float]":
     return models.FloatField(
         default=0.0,
         validators=[MinValueValidator(0.0), MaxValueValidator(MOST_WEIGHT)],
+        help_text=help_text,
+    )
+
+
+def _whole(name: str, help_text: str) -> "models.PositiveSmallIntegerField[int | None, int | None]":
+    return models.PositiveSmallIntegerField(
+        name,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_COUNT)],
         help_text=help_text,
     )
 
@@ -63,6 +75,27 @@ class Scenario(models.Model):
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
         help_text="0: the best items, however alike. 1: as varied as can be.",
     )
+    serendipity = models.FloatField(
+        default=0.0,
+        # Code from before the setting may still be making scenarios.
+        db_default=0.0,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="0: the best items, however well known. 1: what is best known comes last.",
+    )
+    most_per_category = _whole(
+        "most of one category", "At most so many items of the same category. Empty: any number."
+    )
+    most_per_brand = _whole(
+        "most of one brand", "At most so many items of the same brand. Empty: any number."
+    )
+    most_per_seller = _whole(
+        "most of one seller", "At most so many items of the same seller. Empty: any number."
+    )
+    explore_slot = _whole(
+        "slot for the untried",
+        "This place of the list goes to an item that few have been shown so far, to find out who "
+        "likes it. Empty: nothing is tried out.",
+    )
     count = models.PositiveSmallIntegerField(
         "list length",
         default=10,
@@ -87,6 +120,18 @@ class Scenario(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(count__gte=1, count__lte=MOST_COUNT), name="catalog_scenario_count"
+            ),
+            models.CheckConstraint(
+                condition=Q(serendipity__gte=0, serendipity__lte=1),
+                name="catalog_scenario_serendipity",
+            ),
+            *(
+                # A check that comes to null passes.
+                models.CheckConstraint(
+                    condition=Q(**{f"{s}__gte": 1, f"{s}__lte": MOST_COUNT}),
+                    name=f"catalog_scenario_{s}",
+                )
+                for s in PLACES
             ),
         )
 

@@ -85,7 +85,7 @@ SELECT doubtful.person, past.* FROM doubtful JOIN (
 # Tied rows that stand no more go, those that stand again come; neither touches the other's.
 JUDGE: Final = f"""
 WITH {{doubtful}}, judged AS MATERIALIZED ({JUDGED.format(rows=_DEALT)}), untied AS (
-    DELETE FROM attribution USING judged WHERE event = judged.id AND NOT ({STANDS})
+    DELETE FROM attribution WHERE event = ANY (ARRAY(SELECT id FROM judged WHERE NOT ({STANDS})))
 )
 {TIE.format(tied=f"SELECT * FROM judged WHERE {STANDS} AND kind NOT IN ({UNDOING})")}
 """

@@ -64,7 +64,7 @@ def choose(
     pins = [rule.item for rule in rows if rule.action == "pin" and rule.item is not None]
     live = candidates.pinned(pins, wanted) if pins else {}
     ordered = rerank.diversify(
-        weighed.candidates[: pool(count)],
+        _best(weighed.candidates, count, caps),
         count,
         diversity=settings.diversity,
         caps=caps,
@@ -84,6 +84,15 @@ def _caps(settings: ScenarioSettings, asked: int) -> Caps:
     )
 
 
+def _best(found: Sequence[Candidate], count: int, caps: Caps) -> Sequence[Candidate]:
+    """Enough to choose from; what caps would rather have comes along from further down."""
+    best = found[: pool(count)]
+    if len(best) == len(found) or not caps.are_set:
+        return best
+    over = {c.item for c in rerank.beyond(found, caps)}
+    return [*best, *[c for c in found[len(best) :] if c.item not in over][:count]]
+
+
 def _within(rows: Sequence[RuleRow], live: Mapping[int, Candidate], count: int) -> list[Candidate]:
     """The pinned items whose slot is in the list."""
     items = {r.item for r in rows if r.action == "pin" and (r.slot or 1) <= count}
@@ -91,6 +100,8 @@ def _within(rows: Sequence[RuleRow], live: Mapping[int, Candidate], count: int) 
 
 
 def _lacking(listed: Sequence[Candidate], count: int, caps: Caps, pinned: Mapping[int, int]) -> int:
+    if not caps.are_set:
+        return count - len(listed)
     first = sorted(listed, key=lambda c: c.item not in pinned)
     over = [c for c in rerank.beyond(first, caps) if c.item not in pinned]
     return count - len(listed) + len(over)
@@ -112,9 +123,9 @@ def _with_untried(
     caps = _caps(settings, wanted.category)
     fit = {c.item: c for c in rerank.fitting(untried, chosen.listed, caps)}
     drawn = explore.draw([Trial(item, *trials[str(item)]) for item in fit], seed)
-    return (
-        chosen if drawn is None else _put(chosen, fit[drawn.item], drawn, settings, wanted.listed)
-    )
+    if drawn is None:
+        return chosen
+    return _put(chosen, fit[drawn.item], drawn, settings, wanted.listed)
 
 
 def _put(

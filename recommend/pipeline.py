@@ -72,16 +72,39 @@ class Composed:
 def compose(ask: Ask, now: datetime) -> Composed:
     """Make the list. Raises Refused for an unknown scenario, item or category."""
     settings, rows = _wishes(ask.scenario, now)
-    return arrange(ask, now, settings, rows)
+    return arrange(ask, now, settings, rows, seed=receipts.seed(ask))
 
 
 def arrange(
-    ask: Ask, now: datetime, settings: ScenarioSettings, rows: Sequence[RuleRow]
+    ask: Ask, now: datetime, settings: ScenarioSettings, rows: Sequence[RuleRow], *, seed: int
 ) -> Composed:
-    """Make the list as these settings and rules want it."""
+    """Make the list as these settings and rules want it; `seed` is where its randomness begins."""
     count = ask.count or settings.count
     seeds, unknown = _seeds(ask, settings)
-    wanted = Wanted(
+    wanted = _wanted(ask, now, settings, rows, seeds)
+    # The day's, too: a reload shows the same, and tomorrow may try out another.
+    of_day = (seed, now.astimezone(UTC).toordinal())
+    chosen = choice.choose(wanted, rows, settings, count, seed=of_day)
+    if chosen.lacking:
+        deep = replace(wanted, pool=choice.DEEP_POOL)
+        chosen = choice.choose(deep, rows, settings, count, seed=of_day)
+    standing, shown = chosen.standing, _shown(chosen, ask.shopper)
+    return Composed(
+        ask, shown, count - len(shown), receipts.log_end(standing), unknown, chosen.acted,
+        receipts.receipt(now, settings=settings, rules=rows, standing=standing, seed=seed),
+        chosen.explored,
+    )  # fmt: skip
+
+
+def _wanted(
+    ask: Ask,
+    now: datetime,
+    settings: ScenarioSettings,
+    rows: Sequence[RuleRow],
+    seeds: Sequence[int] | None,
+) -> Wanted:
+    count = ask.count or settings.count
+    return Wanted(
         shopper=ask.shopper,
         seeds=seeds,
         weights=[getattr(settings, name) for name in NAMES],
@@ -93,12 +116,6 @@ def arrange(
         fame=settings.serendipity > 0,
         listed=count if 0 < (settings.explore_slot or 0) <= count else None,
     )
-    seed = _seed(ask, now)
-    chosen = choice.choose(wanted, rows, settings, count, seed=seed)
-    if chosen.lacking:
-        deep = replace(wanted, pool=choice.DEEP_POOL)
-        chosen = choice.choose(deep, rows, settings, count, seed=seed)
-    return _composed(ask, now, settings, rows, chosen, unknown, count)
 
 
 def serve(ask: Ask, now: datetime) -> tuple[str, Composed]:
@@ -122,11 +139,6 @@ def _wishes(name: str, now: datetime) -> tuple[ScenarioSettings, tuple[RuleRow, 
             404, "unknown_scenario", f"There is no scenario {name[:100]!r} that is switched on."
         )
     return found
-
-
-def _seed(ask: Ask, now: datetime) -> tuple[int, int]:
-    """The request's, and the day's: a reload shows the same, and tomorrow may try another."""
-    return receipts.seed(ask), now.astimezone(UTC).toordinal()
 
 
 # Ids of the request that the shop or the log has named.
@@ -161,24 +173,6 @@ def _category(path: str | None) -> int:
     if row is None:
         raise Refused(404, "unknown_category", f"There is no category {path[:100]!r}.")
     return int(row[0])
-
-
-def _composed(
-    ask: Ask,
-    now: datetime,
-    settings: ScenarioSettings,
-    rows: Sequence[RuleRow],
-    chosen: Choice,
-    unknown: tuple[str, ...],
-    count: int,
-) -> Composed:
-    shown = _shown(chosen, ask.shopper)
-    standing = chosen.standing
-    receipt = receipts.receipt(ask, now, settings=settings, rules=rows, standing=standing)
-    return Composed(
-        ask, shown, count - len(shown), receipts.log_end(standing), unknown, chosen.acted,
-        receipt, chosen.explored,
-    )  # fmt: skip
 
 
 def _shown(chosen: Choice, shopper: str | None) -> tuple[Shown, ...]:

@@ -120,7 +120,8 @@ def replay(slate_id: uuid.UUID, each: Any = iter) -> Replayed:
         settings = ScenarioSettings(**slate.receipt["settings"])
         rules = tuple(RuleRow(**rule) for rule in slate.receipt["rules"])
         try:
-            made = arrange(slate.ask, now, settings, rules).items
+            # The request's own seed: of a shopper whom the log does not know, the name is gone.
+            made = arrange(slate.ask, now, settings, rules, seed=slate.receipt["seed"]).items
         except Refused as refused:
             raise Unreplayable(f"The request is refused by now: {refused}") from None
         places = [Place(i.item_id, i.score, [r.said() for r in i.reasons]) for i in made]

@@ -33,6 +33,11 @@ class Caps:
     seller: int | None = None
     asked: int | None = None
 
+    @property
+    def are_set(self) -> bool:
+        """Whether there is any."""
+        return any((self.category, self.brand, self.seller))
+
     def of(self, candidate: Candidate) -> list[tuple[Group, int]]:
         """The candidate's groups that are capped, with how many there may be of each."""
         own = candidate.lineage[-1] if candidate.lineage else None
@@ -73,7 +78,7 @@ def diversify(
     Scores are taken relative to the best, so 0 keeps the order and 1 weighs likeness alone.
     `fixed` are those that will stand in the list whatever the order: they count first.
     """
-    if len(candidates) < 2 or (diversity == 0 and caps == NO_CAPS):
+    if len(candidates) < 2 or (diversity == 0 and not caps.are_set):
         return list(candidates)
     top = max(c.score for c in candidates) or 1.0
     left = [(c, (1 - diversity) * c.score / top) for c in candidates]

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+from django.db import transaction
 
 from catalog import changes, past
 from catalog.models import Category, Rule, Scenario
+from catalog.scenarios import LATER
 from recsite.db import cursor
 from tests.given import Row, ask, item, rule
 
@@ -106,6 +108,21 @@ def test_before_the_first_fact_there_are_the_scenarios_that_ship_as_they_shipped
     home.enabled = False
     changes.save_scenario(home)
     assert built("false") == {table: [] for table in READ} | {"catalog_scenario": shipped}
+
+
+def test_a_fact_from_before_a_setting_means_that_it_was_off() -> None:
+    home = Scenario.objects.get(name="home")
+    home.viewed += 1
+    changes.save_scenario(home)
+    with transaction.atomic(), cursor() as hot:
+        hot.execute("SET LOCAL rec.erasing = 'on'")
+        hot.execute("UPDATE event SET detail = jsonb_build_object('before', detail->'before',"
+                    " 'scenario', (detail->'scenario') - %s::text[])", [list(LATER)])  # fmt: skip
+    then, facts = rows("public"), end()
+    home.serendipity, home.most_per_brand, home.explore_slot = 0.5, 2, 8
+    changes.save_scenario(home)
+    assert built(facts) == then
+    assert built() == rows("public")
 
 
 def test_a_category_is_there_from_the_first_fact_that_names_it() -> None:

@@ -27,7 +27,7 @@ from tests.given import advance, ask, given, view
 
 LARGE_TABLES = (
     "item_key", "subject_key", "catalog_item", "user_state", "user_item", "neighbours", "covisit",
-    "item_count", "popularity", "popularity_day", "passage", "item_passage", "slate",
+    "item_count", "popularity", "popularity_day", "passage", "item_passage", "slate", "attribution",
     "event_2026_01", "event_2026_02", "event_2026_03", "event_late",
 )  # fmt: skip
 
@@ -66,6 +66,8 @@ FILL = (
     "INSERT INTO item_passage SELECT item, 1 + item % 1000, uuidv7() FROM item_key",
     "INSERT INTO slate (id, scenario, items, shortfall, position, detail)"
     " SELECT uuidv7(), 'home', '{1,2,3}', 0, '0', '{}' FROM generate_series(1, 2000)",
+    # What became of them; attribution's own fold follows only what names a slate.
+    "INSERT INTO attribution SELECT uuidv7(), id, 2, unnest(items), 1 FROM slate",
 )
 
 
@@ -210,8 +212,18 @@ def test_a_list_from_given_items_is_gathered_through_indexes_alone(shop: None) -
     assert "user_state" not in {of_table(node) for node in nodes(plan)}
 
 
+@pytest.mark.parametrize("statement", candidates.EXPLORING, ids=["personal", "ranked", "given"])
+def test_the_untried_are_found_through_indexes_and_only_where_they_are_asked_for(
+    shop: None, statement: str
+) -> None:
+    plan = served(candidates.EXPLORING[statement])
+    assert read_whole(plan) == []
+    assert indexes(plan) >= GATHERED | {"attribution_item_idx", "catalog_item_newest"}
+    assert "attribution" not in {of_table(node) for node in nodes(served(statement))}
+
+
 def test_no_list_reads_the_log(shop: None) -> None:
-    gathers = (candidates.GATHER_PERSONAL, candidates.GATHER_RANKED, candidates.GATHER_GIVEN)
+    gathers = (*candidates.EXPLORING, *candidates.EXPLORING.values())
     for statement in (*gathers, reasons.NAME):
         assert "event" not in {of_table(node) for node in nodes(served(statement))}
 

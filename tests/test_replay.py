@@ -21,6 +21,7 @@ from behavior import standing
 from behavior.events import Kind
 from catalog import changes
 from catalog.models import Category, Rule, Scenario
+from catalog.scenarios import LATER
 from recommend import fold, receipts
 from recommend.pipeline import Ask, Refused, serve
 from recommend.projections import PROJECTIONS
@@ -69,7 +70,7 @@ class Stream:
             step: Callable[[], None] = self.chance.choice((
                 self.act, self.act, self.act, self.come_late, self.fold, self.fold, self.fold,
                 self.change_goods, self.change_wishes, encode, self.hold_open, self.close,
-                self.serve, self.serve,
+                self.serve, self.serve, self.see,
             ))  # fmt: skip
             step()
         self.close()
@@ -77,6 +78,15 @@ class Stream:
     def act(self) -> None:
         kind, user = self.chance.choice(KINDS), self.chance.choice(USERS)
         given([just_did(kind, user, self.chance.choice(ITEMS)) for _ in range(3)])
+
+    def see(self) -> None:
+        """Somebody sees an earlier list, and perhaps chooses from it."""
+        if not self.slates:
+            return
+        of, user = self.chance.choice(self.slates), self.chance.choice(USERS)
+        chosen = self.chance.choice((Kind.SELECT_ITEM, Kind.DISMISS))
+        given([just_did(kind, user, self.chance.choice(ITEMS))._replace(slate=of)
+               for kind in (Kind.VIEW_ITEM_LIST, Kind.VIEW_ITEM_LIST, chosen)])  # fmt: skip
 
     def come_late(self) -> None:
         given(view(self.chance.choice(USERS), self.chance.choice(ITEMS),
@@ -91,6 +101,7 @@ class Stream:
             title="thing " * self.chance.randint(1, 9),
             category=self.chance.choice(CATEGORIES),
             brand=self.chance.choice("xyz"),
+            seller=self.chance.choice("pq"),
             stock=self.chance.choice((0, 1, 9)),
             attributes={"colour": self.chance.choice(("red", "blue"))},
         )
@@ -104,7 +115,7 @@ class Stream:
 
     def change_wishes(self) -> None:
         rules = list(Rule.objects.order_by("id"))
-        match self.chance.randint(0, 4):
+        match self.chance.randint(0, 5):
             case 0 if rules:
                 changes.delete_rule(self.chance.choice(rules))
             case 1 if rules:
@@ -115,8 +126,17 @@ class Stream:
                 home = Scenario.objects.get(name="home")
                 home.popular, home.diversity = self.chance.random(), self.chance.random()
                 changes.save_scenario(home)
+            case 3:
+                changes.save_scenario(self.various(Scenario.objects.get(name="home")))
             case _:
                 self.make_rule()
+
+    def various(self, scenario: Scenario) -> Scenario:
+        scenario.serendipity = self.chance.choice((0.0, 0.5, 1.0))
+        scenario.most_per_brand = self.chance.choice((None, 1, 2))
+        scenario.most_per_category = self.chance.choice((None, 1))
+        scenario.explore_slot = self.chance.choice((None, 1, 3, 3))
+        return scenario
 
     def make_rule(self) -> None:
         categories = list(Category.objects.order_by("id"))
@@ -175,6 +195,66 @@ def test_every_list_in_a_random_stream_is_made_again(
         replayed = replay(slate)
         assert replayed.differences == ()
         assert [cause for cause in replayed.causes if not HARMLESS.fullmatch(cause)] == []
+
+
+@pytest.fixture
+def trying() -> None:
+    """Home keeps its second slot for the untried."""
+    home = Scenario.objects.get(name="home")
+    home.explore_slot, home.serendipity, home.most_per_brand = 2, 0.4, 2
+    changes.save_scenario(home)
+
+
+def test_a_list_that_tried_something_is_identical_whatever_becomes_of_it(trying: None) -> None:
+    for item_id in ITEMS:
+        item(item_id, category="Home", brand=item_id)
+    given([view("ann", "a"), view("bob", "a", at=1), view("bob", "b", at=2)])
+    advance()
+    slates = [
+        uuid.UUID(serve(Ask("home", f"user:{n}", count=3), datetime.now(UTC))[0]) for n in range(9)
+    ]
+    tried = ask("SELECT detail->'explored'->>'item' FROM slate")
+    assert len({*tried} - {None}) > 2
+    for slate, (tried_item,) in zip(slates, tried, strict=True):
+        key = ask("SELECT key FROM item_key WHERE item = %s", int(tried_item))[0][0]
+        given(just_did(Kind.SELECT_ITEM, "ann", key)._replace(slate=slate))
+    item("z", category="Home")
+    advance()
+    home = Scenario.objects.get(name="home")
+    home.explore_slot = None
+    changes.save_scenario(home)
+    assert [replay(slate) for slate in slates] == [Replayed((), ())] * 9
+
+
+def test_the_seed_of_the_receipt_is_the_one_that_draws(trying: None) -> None:
+    for item_id in ITEMS:
+        item(item_id, category="Home")
+    given(view("ann", "a"))
+    advance()
+    slate = uuid.UUID(serve(Ask("home", "user:ann", count=2), datetime.now(UTC))[0])
+    assert replay(slate) == Replayed((), ())
+    replays = []
+    for seed in range(4):
+        amend(slate, "{receipt,seed}", seed)
+        replays.append(replay(slate).differences)
+    assert any(replays)
+
+
+def test_a_receipt_from_before_there_was_variety_is_made_again(
+    slate: uuid.UUID, trying: None
+) -> None:
+    """It lacks the settings, and so do the facts of before; both mean that they were off."""
+    later = ", ".join(LATER)
+    erase(
+        f"UPDATE slate SET detail = detail #- '{{receipt,settings}}' || jsonb_build_object('receipt',"
+        f" detail->'receipt' || jsonb_build_object('settings',"
+        f" (detail->'receipt'->'settings') - '{{{later}}}'::text[]))",
+        f"UPDATE event SET detail = jsonb_set(detail, '{{before}}', (detail->'before')"
+        f" - '{{{later}}}'::text[]) WHERE kind = {Kind.RULE_CHANGED.value}",
+    )
+    ((kept,),) = ask("SELECT detail->'receipt'->>'settings' FROM slate")
+    assert LATER.keys() & orjson.loads(kept).keys() == set()
+    assert replay(slate) == Replayed((), ())
 
 
 # ── one list ───────────────────────────────────────────────────────────────────────────────

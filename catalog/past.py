@@ -26,6 +26,9 @@ TABLES: Final = (
     "catalog_rule_scenarios",
 )  # fmt: skip
 
+VERSION: Final = 2
+"""Of these tables' columns: a schema that was kept by other code may lack what serving reads."""
+
 LIVE: Final = "public"
 LOG: Final = "rec"
 

@@ -220,4 +220,4 @@ def _note(inside: Connection, schema: str) -> dict[str, Any] | None:
 
 
 def _versions() -> dict[str, int]:
-    return {one.NAME: one.VERSION for one in PROJECTIONS}
+    return {one.NAME: one.VERSION for one in PROJECTIONS} | {"catalogue": past.VERSION}

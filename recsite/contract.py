@@ -141,7 +141,11 @@ del ASK["required"]
 
 REASON = _object(
     "source text",
-    source=_text("What proposed the item.", example="viewed"),
+    source=_text(
+        "What proposed the item; `rule` where the shop pinned it, `explore` where few have been "
+        "shown it and the scenario keeps a slot for such.",
+        example="viewed",
+    ),
     text=_text("For the shopper.", example="Because you viewed Blue mug"),
     because=_text("The shopper's own item, where one is behind it."),
 )

@@ -117,7 +117,10 @@ def recommend(view: View) -> View:
     about = (
         "The list of a scenario for a shopper, best first, each item with its reasons. Send the "
         "`recommendation_id` back with the events that follow. A shopper nobody knows gets what "
-        "is popular. Needs a publishable key."
+        "is popular. How various a list is, its scenario says (in the admin): caps per category, brand "
+        "and seller, serendipity, and a slot for what few have been shown; its reason has the source "
+        "`explore`. For that slot to learn, send `view_item_list` with the `recommendation_id` once "
+        "the items were seen. Needs a publishable key."
     )
     where = _parameter("scenario", "`home`, `similar`, `cart`, `popular`, or one of your own.",
                        location="path", required=True)  # fmt: skip

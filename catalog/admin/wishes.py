@@ -40,8 +40,9 @@ class ScenarioAdmin(ModelAdmin):
         }),
         ("Variety", {
             "classes": TAB,
-            "description": "What keeps a list from showing more of the same. Items beyond a “most” "
-                           "give way to others; they come last where there is nothing else to show.",
+            "description": "What keeps a list from showing more of the same. What is more than an "
+                           "“at most” allows gives way to other items, and comes last where there "
+                           "is nothing else to show.",
             "fields": ("diversity", "serendipity", "most_per_category", "most_per_brand",
                        "most_per_seller", "explore_slot"),
         }),

@@ -20,7 +20,8 @@ class Migration(migrations.Migration):
             field=models.PositiveSmallIntegerField(
                 blank=True,
                 help_text="This place of the list goes to an item that few have been shown so far, "
-                "to find out who likes it. Empty: nothing is tried out.",
+                "to find out who likes it (needs impressions, as the tracker sends them). 1 is "
+                "the first place; shorter lists have none. Empty: nothing is tried out.",
                 null=True,
                 validators=[
                     django.core.validators.MinValueValidator(1),
@@ -34,13 +35,13 @@ class Migration(migrations.Migration):
             name="most_per_brand",
             field=models.PositiveSmallIntegerField(
                 blank=True,
-                help_text="At most so many items of the same brand. Empty: any number.",
+                help_text="Empty: any number.",
                 null=True,
                 validators=[
                     django.core.validators.MinValueValidator(1),
                     django.core.validators.MaxValueValidator(100),
                 ],
-                verbose_name="most of one brand",
+                verbose_name="at most of one brand",
             ),
         ),
         migrations.AddField(
@@ -48,13 +49,13 @@ class Migration(migrations.Migration):
             name="most_per_category",
             field=models.PositiveSmallIntegerField(
                 blank=True,
-                help_text="At most so many items of the same category. Empty: any number.",
+                help_text="Empty: any number.",
                 null=True,
                 validators=[
                     django.core.validators.MinValueValidator(1),
                     django.core.validators.MaxValueValidator(100),
                 ],
-                verbose_name="most of one category",
+                verbose_name="at most of one category",
             ),
         ),
         migrations.AddField(
@@ -62,13 +63,13 @@ class Migration(migrations.Migration):
             name="most_per_seller",
             field=models.PositiveSmallIntegerField(
                 blank=True,
-                help_text="At most so many items of the same seller. Empty: any number.",
+                help_text="Empty: any number.",
                 null=True,
                 validators=[
                     django.core.validators.MinValueValidator(1),
                     django.core.validators.MaxValueValidator(100),
                 ],
-                verbose_name="most of one seller",
+                verbose_name="at most of one seller",
             ),
         ),
         migrations.AddField(

@@ -82,19 +82,14 @@ class Scenario(models.Model):
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
         help_text="0: the best items, however well known. 1: what is best known comes last.",
     )
-    most_per_category = _whole(
-        "most of one category", "At most so many items of the same category. Empty: any number."
-    )
-    most_per_brand = _whole(
-        "most of one brand", "At most so many items of the same brand. Empty: any number."
-    )
-    most_per_seller = _whole(
-        "most of one seller", "At most so many items of the same seller. Empty: any number."
-    )
+    most_per_category = _whole("at most of one category", "Empty: any number.")
+    most_per_brand = _whole("at most of one brand", "Empty: any number.")
+    most_per_seller = _whole("at most of one seller", "Empty: any number.")
     explore_slot = _whole(
         "slot for the untried",
         "This place of the list goes to an item that few have been shown so far, to find out who "
-        "likes it. Empty: nothing is tried out.",
+        "likes it (needs impressions, as the tracker sends them). 1 is the first place; shorter "
+        "lists have none. Empty: nothing is tried out.",
     )
     count = models.PositiveSmallIntegerField(
         "list length",

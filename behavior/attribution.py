@@ -27,6 +27,7 @@ attribution = Table(
     Column("item", Integer, nullable=False),
     Column("place", SmallInteger, nullable=False),
     Index("attribution_slate_idx", "slate"),
+    # What became of an item, in the newest lists first, without a look at the rows.
     Index("attribution_item_idx", "item", "slate", "kind"),
 )
 """`place` is where the item stood in the slate, 1 at the top."""

@@ -47,6 +47,8 @@ user_item = Table(
     Column("kinds", Integer, nullable=False),
     Column("last", Uuid, nullable=False),
     Column("bought", ARRAY(Integer)),
+    # Who dealt with an item last (recommend.shoppers).
+    Index("user_item_newest_idx", "item", "last", postgresql_include=["person"]),
     # Few of a shopper's items are habits; buying again reads only those (recommend.again).
     Index("user_item_habit_idx", "person", postgresql_where=text("bought[2] IS NOT NULL")),
     # Fewer still were dismissed; every list leaves those out.

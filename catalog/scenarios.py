@@ -2,16 +2,18 @@
 
 Pure data. A weight says how much a source counts in the blend: `viewed` and `bought` are
 neighbours in shoppers' histories, `led` is what other events led to a purchase, `content`
-is likeness of text, `popular` and `trending` are counts, `again` is the shopper's own repeats.
+is likeness of text, `popular` and `trending` are counts, `again` is the shopper's own repeats,
+`shoppers` is what similar shoppers did.
 What came later than facts is off as shipped, and off wherever a fact does not name it.
 """
 
 from typing import Any, Final
 
-SOURCES: Final = ("viewed", "bought", "led", "content", "popular", "trending", "again")
+SOURCES: Final = ("viewed", "bought", "led", "content", "popular", "trending", "again", "shoppers")
 """The weights of a scenario, one per source."""
 
 LATER: Final[dict[str, Any]] = {
+    "shoppers": 0.0,
     "serendipity": 0.0, "most_per_category": None, "most_per_brand": None, "most_per_seller": None,
     "explore_slot": None,
 }  # fmt: skip
@@ -29,6 +31,7 @@ SHIPPED: Final[tuple[dict[str, Any], ...]] = (
         "popular": 0.05,
         "trending": 0.05,
         "again": 2.0,
+        "shoppers": 0.5,
     },
     {
         "name": "similar",

@@ -16,7 +16,7 @@ from recsite.db import cursor
 ASK: Final = """
 SELECT s.id, s.name, s.recipe, s.viewed, s.bought, s.led, s.content, s.popular, s.trending,
        s.again, s.exclude_seen, s.diversity, s.count, s.serendipity, s.most_per_category,
-       s.most_per_brand, s.most_per_seller, s.explore_slot,
+       s.most_per_brand, s.most_per_seller, s.explore_slot, s.shoppers,
        r.id, r.title, r.action, r.slot, r.factor,
        (SELECT item FROM item_key WHERE key = nullif(r.item_id, '')),
        r.category_id, nullif(r.brand, ''), nullif(r.attribute, ''), nullif(r.value, '')
@@ -36,7 +36,7 @@ ORDER BY r.id
 
 @dataclass(frozen=True, slots=True)
 class ScenarioSettings:
-    """How a list is made; the seven weights are those of the sources of the same name.
+    """How a list is made; the weights are those of the sources of the same name.
 
     What has a default came later (scenarios.LATER): a receipt from before lacks it, and meant off.
     """
@@ -59,6 +59,7 @@ class ScenarioSettings:
     most_per_brand: int | None = None
     most_per_seller: int | None = None
     explore_slot: int | None = None
+    shoppers: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ import orjson
 
 from behavior import people
 from behavior.events import Kind, by_signal
-from recommend import again, untried
+from recommend import again, shoppers, untried
 from recommend.projections import content, covisit, popularity
 from recommend.ranker import features, store
-from recommend.sources import AGAIN, VIEWED
+from recommend.sources import AGAIN, SHOPPERS, VIEWED
 from recsite.db import cursor
 
 COLUMNS: Final = 12
@@ -118,7 +118,7 @@ WITH shopper AS MATERIALIZED (
 ), taste AS MATERIALIZED (
     {content.TASTE}
 ), proposed(source, item, share, because) AS (
-    {covisit.SOURCE} UNION ALL {content.SOURCE} UNION ALL {popularity.SOURCE} UNION ALL {{again}}
+    {covisit.SOURCE} UNION ALL {content.SOURCE} UNION ALL {popularity.SOURCE} UNION ALL {{shoppers}}{{again}}
 ), fused AS MATERIALIZED (
     SELECT item, sum(share) AS score, array_agg(source) AS sources, array_agg(share) AS shares,
            array_agg(because) AS becauses{{turn}}
@@ -162,9 +162,10 @@ ORDER BY {{first}}score DESC, fused.item
 LIMIT %(pool)s
 """
 # The ranker may find the best deep in any source, so they take turns: each proposes its next, the
-# shopper's own purchases three of them and their neighbours two.
+# shopper's own purchases three of them, their neighbours and similar shoppers two.
 _TURN: Final = f"""row_number() OVER (PARTITION BY source ORDER BY share DESC, item)
-    / CASE source WHEN {AGAIN} THEN 3.0 WHEN {VIEWED} THEN 2.0 ELSE 1.0 END"""
+    / CASE source WHEN {AGAIN} THEN 3.0 WHEN {VIEWED} THEN 2.0
+                  WHEN {SHOPPERS} THEN 2.0 ELSE 1.0 END"""
 
 # For the ranker: one look-up more for each of the best, and all that the shopper ever bought.
 _TOLD: Final = f"""
@@ -185,8 +186,10 @@ _WITH_NEWEST: Final = "SELECT * FROM best UNION ALL SELECT *{none} FROM newest"
 
 
 def _gathering(seeds: str, history: str, *, ranked: bool = False, exploring: bool = False) -> str:
-    said = {"seeds": seeds, "history": history, "again": again.SOURCE, "none": "", "turn": "",
-            "turns": "", "untried": "", "trials": "", "best": _BEST.format(price="", first="")}  # fmt: skip
+    peers = f"{shoppers.SOURCE} UNION ALL " if seeds is PERSONAL else ""
+    said = {"seeds": seeds, "shoppers": peers, "history": history, "again": again.SOURCE,
+            "none": "", "turn": "", "turns": "", "untried": "", "trials": "",
+            "best": _BEST.format(price="", first="")}  # fmt: skip
     if ranked:
         said |= {"again": again.EVERY, "best": _TOLD, "none": ", NULL",
                  "turn": ", min(turn) AS turn", "turns": f", {_TURN} AS turn"}  # fmt: skip

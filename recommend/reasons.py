@@ -34,6 +34,7 @@ SENTENCES: Final = {
     "popular": "Popular right now",
     "trending": "Rising fast",
     "again": "You buy this regularly",
+    "shoppers": "Chosen by shoppers like you",
 }
 
 UNTRIED: Final = "Rarely shown so far: we are finding out who likes it"

@@ -112,14 +112,14 @@ def test_before_the_first_fact_there_are_the_scenarios_that_ship_as_they_shipped
 
 def test_a_fact_from_before_a_setting_means_that_it_was_off() -> None:
     home = Scenario.objects.get(name="home")
-    home.viewed += 1
+    home.viewed, home.shoppers = home.viewed + 1, 0.0
     changes.save_scenario(home)
     with transaction.atomic(), cursor() as hot:
         hot.execute("SET LOCAL rec.erasing = 'on'")
         hot.execute("UPDATE event SET detail = jsonb_build_object('before', detail->'before',"
                     " 'scenario', (detail->'scenario') - %s::text[])", [list(LATER)])  # fmt: skip
     then, facts = rows("public"), end()
-    home.serendipity, home.most_per_brand, home.explore_slot = 0.5, 2, 8
+    home.serendipity, home.most_per_brand, home.explore_slot, home.shoppers = 0.5, 2, 8, 1.0
     changes.save_scenario(home)
     assert built(facts) == then
     assert built() == rows("public")

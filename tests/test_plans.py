@@ -196,13 +196,13 @@ GATHERED = {
 def test_a_personal_list_is_gathered_through_indexes_alone(shop: None) -> None:
     plan = served(candidates.GATHER_PERSONAL)
     assert read_whole(plan) == []
-    assert indexes(plan) >= GATHERED | {"user_state_pkey"}
+    assert indexes(plan) >= GATHERED | {"user_state_pkey", "user_item_newest_idx"}
 
 
 def test_what_a_ranker_is_told_is_looked_up_by_key(shop: None) -> None:
     plan = served(candidates.GATHER_RANKED)
     assert read_whole(plan) == []
-    assert indexes(plan) >= GATHERED | {"user_state_pkey"}
+    assert indexes(plan) >= GATHERED | {"user_state_pkey", "user_item_newest_idx"}
 
 
 def test_a_list_from_given_items_is_gathered_through_indexes_alone(shop: None) -> None:

@@ -3,6 +3,8 @@
 It knows which settings make sense, and the database holds them to it.
 """
 
+from typing import Any
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -32,11 +34,12 @@ class ExcludeSeen(models.TextChoices):
     INTERACTED = "interacted", "everything the shopper has touched"
 
 
-def _weight(help_text: str) -> "models.FloatField[float, float]":
+def _weight(help_text: str, **more: Any) -> "models.FloatField[float, float]":
     return models.FloatField(
         default=0.0,
         validators=[MinValueValidator(0.0), MaxValueValidator(MOST_WEIGHT)],
         help_text=help_text,
+        **more,
     )
 
 
@@ -67,6 +70,10 @@ class Scenario(models.Model):
     popular = _weight("What sells and is looked at most.")
     trending = _weight("What is rising right now.")
     again = _weight("What the shopper buys again and again.")
+    shoppers = _weight(
+        # Code from before the source may still be making scenarios.
+        "What those did lately who chose the same as the shopper.", db_default=0.0,
+    )  # fmt: skip
     exclude_seen = models.CharField(
         "leaves out", max_length=20, choices=ExcludeSeen.choices, default=ExcludeSeen.NONE
     )

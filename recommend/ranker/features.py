@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from behavior.events import Kind
 from recommend.projections.popularity import EVERYTHING, UNIT
+from recommend.sources import NAMES
 
 HALF_LIVES: Final = (30, 90, 365)
 """Days, of the decayed counts of a shopper's own purchases."""
@@ -54,9 +55,11 @@ Matrix = npt.NDArray[np.float32]
 Shares = npt.NDArray[np.float64]
 """(candidates, sources): what each source said, before its weight."""
 
-# Numbers mean what the code that made them says: a network is asked only by that same code.
-NAME: Final = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=6).hexdigest()
-"""A digest of this module."""
+# Numbers mean what the code that made them says: a network is asked only by that same code, and
+# of the same sources.
+_SAID: Final = Path(__file__).read_bytes() + " ".join((*NAMES, COLUMNS, JOINS)).encode()
+NAME: Final = hashlib.blake2b(_SAID, digest_size=6).hexdigest()
+"""A digest of this module, of what SQL brings, and of the sources."""
 
 _AT: Final = {name: place for place, name in enumerate(RAW)}
 

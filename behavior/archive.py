@@ -48,7 +48,7 @@ def newest() -> Month | None:
     """The month of the log's newest fact: time is the log's."""
     with cursor() as hot:
         found = hot.execute("SELECT occurred_at FROM event ORDER BY id DESC LIMIT 1").fetchone()
-        return Month(found[0].year, found[0].month) if found else None
+        return Month.of(found[0]) if found else None
 
 
 def archive(month: Month, folder: Path, *, read: Sequence[str]) -> Archived:

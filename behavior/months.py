@@ -48,6 +48,11 @@ class Month(NamedTuple):
         return f"event_{self.year}_{self.month:02}"
 
     @classmethod
+    def of(cls, moment: datetime) -> "Month":
+        """The month of a moment in UTC."""
+        return cls(moment.year, moment.month)
+
+    @classmethod
     def parse(cls, written: str) -> "Month":
         """From "2024-12"; raises ValueError."""
         found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", written)
@@ -103,7 +108,7 @@ def make_unless_read(months: Iterable[tuple[int, int]]) -> None:
 
 def ahead(now: datetime, count: int) -> list[tuple[int, int]]:
     """The month of `now` and the `count` that follow it."""
-    return [Month(now.year, now.month).plus(n) for n in range(count + 1)]
+    return [Month.of(now).plus(n) for n in range(count + 1)]
 
 
 MADE: Final = """

@@ -710,6 +710,19 @@ def test_months_are_kept_counting_from_the_newest_event(tmp_path: Path) -> None:
     assert [record.month for record in coverage.archived()] == [JAN]
 
 
+def test_a_month_that_is_not_over_stays(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    current, after = months.ahead(now, 1)
+    given(view("ann", "a", at=at(1, 1)))
+    given(did(Kind.VIEW_ITEM, "ann", "b", at=(now - START) / timedelta(minutes=1)))
+    make(JAN)
+    advance()
+    for wanted in (("--before", str(after)), ("--before", "9998-12")):
+        told = say("archive", *wanted, "--to", str(tmp_path)).splitlines()
+        assert told[0] == f"{current} is not over yet: it stays in the log."
+    assert current not in [record.month for record in coverage.archived()]
+
+
 def test_what_lies_late_is_gathered_before_it_is_archived(tmp_path: Path) -> None:
     given(view("ann", "a", at=at(1, 1)), view("ann", "b", at=at(2, 1)))
     say("archive", "--before", "2018-02", "--to", str(tmp_path))

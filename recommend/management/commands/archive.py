@@ -5,6 +5,7 @@ goes, and may have to count it when it comes back.
 """
 
 from argparse import ArgumentParser, ArgumentTypeError
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ class Command(BaseCommand):
             self._archive(_limit(options["before"], options["keep"]), options["to"])
 
     def _archive(self, limit: Month | None, to: Path | None) -> None:
+        current = Month.of(datetime.now(UTC))
+        if limit and limit > current:
+            self.stdout.write(f"{current} is not over yet: it stays in the log.")
+            limit = current
         due = _due(limit) if limit else []
         for one in bar("months", of=due, unit=""):
             folder = to or settings.RECSITE_HOME / "archive"

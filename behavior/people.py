@@ -174,6 +174,19 @@ def members(keys: Sequence[str]) -> dict[int, str]:
         return dict(hot.fetchall())
 
 
+HIDDEN: Final = """
+SELECT key FROM person JOIN subject_key USING (subject)
+WHERE hidden AND subject = ANY(%s) ORDER BY key COLLATE "C"
+"""
+
+
+def hidden(subjects: Collection[int]) -> list[str]:
+    """The keys of those who are hidden from all counting."""
+    with cursor() as hot:
+        hot.execute(HIDDEN, [list(subjects)])
+        return [key for (key,) in hot.fetchall()]
+
+
 # Up and down all links from these subjects; of a hidden one, too.
 _WHOLE: Final = """
 WITH RECURSIVE whole(subject) AS (

@@ -16,21 +16,21 @@ from behavior.events import Event, Kind, Line
 
 def hide(names: Sequence[str], *, because: str = "") -> list[str]:
     """Hide these shoppers under all names that were joined to them; returns the names known."""
-    return _say(names, {"because": because} if because else {})
-
-
-def show(names: Sequence[str]) -> list[str]:
-    """Undo it."""
-    return _say(names, {"undo": True})
-
-
-def _say(names: Sequence[str], detail: dict[str, Any]) -> list[str]:
     with transaction.atomic():
         known = sorted(people.members(names).values())
-        log.append([_fact(name, detail) for name in known])
+        _say(known, {"because": because} if because else {})
     return known
 
 
-def _fact(name: str, detail: dict[str, Any]) -> Event:
-    return Event(Kind.SUBJECT_QUARANTINED, datetime.now(UTC), name, (Line(None),),
-                 detail=detail or None)  # fmt: skip
+def show(names: Sequence[str]) -> list[str]:
+    """Undo it; returns the names that were hidden."""
+    with transaction.atomic():
+        hidden = people.hidden(people.members(names))
+        _say(hidden, {"undo": True})
+    return hidden
+
+
+def _say(names: Sequence[str], detail: dict[str, Any]) -> None:
+    now = datetime.now(UTC)
+    kind = Kind.SUBJECT_QUARANTINED
+    log.append([Event(kind, now, name, (Line(None),), detail=detail or None) for name in names])

@@ -5,7 +5,7 @@ POST, and that the admin's log keeps who did what to which number, never a name:
 must not live on there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -61,11 +61,14 @@ class ActsOnShoppers(ReadOnly):
         self.message_user(request, _hidden(known), messages.SUCCESS)
 
     @action(description="Show again", permissions=["acts"])
-    def show(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+    def show(self, request: HttpRequest, chosen: Iterable[Any]) -> None:
         rows = list(chosen)
         known = quarantine.show([row.name for row in rows])
+        if not known:
+            self.message_user(request, "Nobody of these is hidden.", messages.WARNING)
+            return
         _log(request, rows, CHANGE, "Shown again.")
-        self.message_user(request, _shown(known), messages.SUCCESS)
+        self.message_user(request, f"Counted again: {_few(known)}.", messages.SUCCESS)
 
 
 @admin.register(ShopperRow)
@@ -117,7 +120,8 @@ class ShopperRowAdmin(ActsOnShoppers):
 
     def show_one(self, request: HttpRequest, subject: int) -> HttpResponse:
         row = _asked(request, subject, CHANGES)
-        return self._done(request, row, "Shown again.", _shown(quarantine.show([row.name])))
+        self.show(request, [row])
+        return redirect("admin:recsite_shopperrow_change", row.pk)
 
     def unlink(self, request: HttpRequest, subject: int) -> HttpResponse:
         row = _asked(request, subject, CHANGES)
@@ -211,10 +215,6 @@ def named(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
 
 def _hidden(known: Sequence[str]) -> str:
     return f"Hidden from all counting, until shown again: {_few(known)}."
-
-
-def _shown(known: Sequence[str]) -> str:
-    return f"Counted again: {_few(known)}."
 
 
 def _few(names: Sequence[str]) -> str:

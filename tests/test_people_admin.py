@@ -161,6 +161,14 @@ def test_quarantine_and_show_again(shop: None, admin: Client) -> None:
     assert [what for _, what in recorded()] == ["Quarantined.", "Shown again."]
 
 
+def test_showing_who_is_not_hidden_says_so_and_is_no_fact(shop: None, admin: Client) -> None:
+    before = logged()
+    form = {"action": "show", "_selected_action": [number("user:bob")]}
+    answer = admin.post(SHOPPERS, form, follow=True)
+    assert [str(said) for said in answer.context["messages"]] == ["Nobody of these is hidden."]
+    assert (logged(), recorded()) == (before, [])
+
+
 def test_many_at_once(shop: None, admin: Client) -> None:
     chosen = [number("user:ann"), number("user:bob")]
     admin.post(SHOPPERS, {"action": "hide", "_selected_action": chosen})

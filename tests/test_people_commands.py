@@ -144,6 +144,20 @@ def test_quarantine_hides_all_names_and_undo_shows_them(ann: None) -> None:
     assert state("ann") == [("purchase", "mug"), ("view_item", "mug")]
 
 
+def test_undoing_a_quarantine_names_those_who_were_hidden_and_is_no_fact_of_others(
+    ann: None,
+) -> None:
+    before = logged()
+    assert run("quarantine", "ann", "bob", "--undo") == (
+        "not hidden: anonymous:phone, user:ann, user:bob\n"
+    )
+    assert logged() == before
+    run("quarantine", "bob")
+    assert run("quarantine", "ann", "bob", "--undo") == "shown again: user:bob\n"
+    with pytest.raises(CommandError, match=r"There is no shopper 'user:nobody'\."):
+        run("quarantine", "nobody", "--undo")
+
+
 def test_quarantine_takes_many_and_skips_who_is_unknown(ann: None) -> None:
     assert run("quarantine", "bob", "nobody", "ann") == (
         "hidden: anonymous:phone, user:ann, user:bob\n"

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from behavior import quarantine
+from behavior import people, quarantine
 from behavior.events import subject_key
 
 
@@ -22,10 +22,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, names: list[str], anonymous: bool, **options: Any) -> None:
         keys = [subject_key(None, n) if anonymous else subject_key(n, None) for n in names]
-        if options["undo"]:
-            known = quarantine.show(keys)
-        else:
-            known = quarantine.hide(keys, because=options["because"])
+        known = sorted(people.members(keys).values())
         if not known:
             raise CommandError(f"There is no shopper {' or '.join(map(repr, keys))}.")
-        self.stdout.write(f"{'shown again' if options['undo'] else 'hidden'}: {', '.join(known)}")
+        if not options["undo"]:
+            said = f"hidden: {', '.join(quarantine.hide(keys, because=options['because']))}"
+        elif shown := quarantine.show(keys):
+            said = f"shown again: {', '.join(shown)}"
+        else:
+            said = f"not hidden: {', '.join(known)}"
+        self.stdout.write(said)

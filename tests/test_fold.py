@@ -1,5 +1,6 @@
 """The loop over the log: where a projection stands, when it is rebuilt, what proves it."""
 
+import re
 import types
 from io import StringIO
 from typing import Any, Final
@@ -261,6 +262,24 @@ def test_refresh_brings_one_projection_or_all_to_the_logs_end() -> None:
         "attribution: 1",
     ]
     assert say("refresh", "--only", "covisit", "--rebuild").startswith("covisit: 1 event in ")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--only", "ranker", "--without-ranker"), "--only ranker --without-ranker leaves nothing"),
+        (("--only", "ranker", "--rebuild"), "--rebuild is for projections"),
+        (("--only", "ranker", "--without-archived"), "--without-archived goes with --rebuild"),
+        (("--only", "x"), "attribution. Or say ranker."),
+    ],
+)
+def test_refresh_refuses_what_makes_no_sense_of_the_ranker(
+    options: tuple[str, ...], says: str
+) -> None:
+    given(view("ann", "a"))
+    with pytest.raises(CommandError, match=re.escape(says)):
+        say("refresh", *options)
+    assert ask("SELECT FROM projection UNION ALL SELECT FROM ranker") == []
 
 
 @pytest.mark.parametrize("command", ["refresh", "verify"])

@@ -241,6 +241,7 @@ def test_options_that_do_not_go_together_are_a_sentence(tmp_path: Path) -> None:
         ("--as-of", "2026-03-02"),
         ("--rebuild", "--into", "last_week"),
         ("--rebuild", "--as-of", "2026-03-02", "--into", "last_week", "--only", "covisit"),
+        ("--rebuild", "--as-of", "2026-03-02", "--into", "last_week", "--without-archived"),
     ):
         with pytest.raises(CommandError, match="go together"):
             refresh(*args)

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -16,6 +16,18 @@ from recsite.progress import bar
 from recsite.times import moment
 
 Run = Callable[[Projection], fold.Advanced]
+
+RANKER: Final = "ranker"
+
+
+def _refuse(only: str | None, *, rebuild: bool, without_ranker: bool, **_: Any) -> None:
+    """What is said of the ranker must make sense."""
+    if only == RANKER and without_ranker:
+        raise CommandError("--only ranker --without-ranker leaves nothing to do.")
+    if only == RANKER and rebuild:
+        raise CommandError(
+            "--rebuild is for projections: the ranker is learned anew whenever it is taught."
+        )
 
 
 def _run(*, rebuild: bool, without_archived: bool, **_: Any) -> Run:
@@ -50,13 +62,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, only: str | None, **options: Any) -> None:
         if options["as_of"] or options["into"]:
-            self._keep(only, options["rebuild"], options["as_of"], options["into"])
+            self._keep(only, **options)
             return
-        try:
-            chosen = () if only == "ranker" else fold.named(only)
-        except fold.UnknownProjection as error:
-            raise CommandError(str(error)) from None
         run = _run(**options)
+        _refuse(only, **options)
+        try:
+            chosen = () if only == RANKER else fold.named(only)
+        except fold.UnknownProjection as error:
+            raise CommandError(f"{error} Or say {RANKER}.") from None
         for one in bar("projections", of=chosen, unit=""):
             try:
                 done = run(one)
@@ -68,12 +81,17 @@ class Command(BaseCommand):
             self.stdout.write(f"{done.name}: {many(done.events, 'event')} in {done.seconds:.1f} s")
         if only in (None, "content"):
             self._embed()
-        if only == "ranker" or (only is None and not options["without_ranker"]):
-            self._learn(again=only == "ranker")
+        if only == RANKER or (only is None and not options["without_ranker"]):
+            self._learn(again=only == RANKER)
 
-    def _keep(self, only: str | None, rebuild: bool, as_of: str | None, into: str | None) -> None:
-        if only or not (rebuild and as_of and into):
-            raise CommandError("--rebuild, --as-of and --into go together, and without --only.")
+    def _keep(
+        self, only: str | None, *, rebuild: bool, as_of: str | None, into: str | None,
+        without_archived: bool, **_: Any,
+    ) -> None:  # fmt: skip
+        if only or without_archived or not (rebuild and as_of and into):
+            raise CommandError(
+                "--rebuild, --as-of and --into go together, without --only and --without-archived."
+            )
         then = moment(as_of, "--as-of")
         try:
             travel.keep(into, then, lambda all_of: bar("projections", of=all_of, unit=""))

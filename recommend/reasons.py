@@ -1,8 +1,8 @@
 """Reasons: why an item is in a list, in the shop's words and the shopper's own items.
 
 It promises one reason for each source that spoke for the item, strongest first, that the item
-it names is one that the shopper dealt with or that the page showed, and that what is being tried
-out says so first.
+it names is one that the shopper dealt with or that the page showed and never the item itself, and
+that what is being tried out says so first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,6 +38,9 @@ SENTENCES: Final = {
 }
 
 UNTRIED: Final = "Rarely shown so far: we are finding out who likes it"
+
+THEIRS: Final = "what you chose lately"
+"""What stands for the item behind a reason where there is no other one."""
 
 # The items that reasons name, with what this shopper did with each.
 NAME: Final = """
@@ -91,7 +94,7 @@ def _of(candidate: Candidate, named: Mapping[int, tuple[str, str, int]]) -> tupl
 def _reason(part: Part, named: Mapping[int, tuple[str, str, int]]) -> Reason:
     source = name_of(part.source)
     if part.because is None or part.because not in named or source == "again":
-        return Reason(source, SENTENCES[source].format(title="this"))
+        return Reason(source, SENTENCES[source].format(title=THEIRS))
     item_id, title, kinds = named[part.because]
     deed = next((deed for kind, deed in DEEDS if kinds & 1 << kind), None)
     sentence = SENTENCES[source].format(title=title)

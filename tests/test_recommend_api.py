@@ -20,6 +20,7 @@ from tests.given import (
     ask,
     cart,
     dismiss,
+    encode,
     given,
     item,
     names,
@@ -358,6 +359,23 @@ def test_the_strongest_source_speaks_first(client: Client, scenario: Made, pairs
         "jug": ["popular", "viewed", "trending"],
         "pot": ["popular", "trending"],
     }
+
+
+def test_what_is_alike_names_the_strongest_item_and_never_itself(
+    client: Client, scenario: Made, pairs: None
+) -> None:
+    encode()
+    name = scenario("personal", content=1.0)
+    lately = {"source": "content", "text": "Similar to what you chose lately"}
+    viewed = {"source": "content", "text": "Because you viewed Blue mug", "because": "mug"}
+    given(view("ann", "mug"))
+    others = {"cup": [viewed], "jug": [viewed], "pot": [viewed]}
+    assert reasons(listed(client, name, user_id="ann")) == {"mug": [lately], **others}
+    given(cart("ann", "pot", at=1))
+    chosen = {"source": "content", "text": "Because you added to your cart pot", "because": "pot"}
+    assert reasons(listed(client, name, user_id="ann")) == {
+        "mug": [chosen], "cup": [chosen], "jug": [chosen], "pot": [viewed],
+    }  # fmt: skip
 
 
 def test_bought_together_and_bought_after(client: Client, scenario: Made, committed: None) -> None:

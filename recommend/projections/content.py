@@ -124,11 +124,14 @@ NEAREST: Final = 40
 
 OF_A_PASSAGE: Final = 20
 
+_STRONGEST: Final = "SELECT item FROM seed ORDER BY weight DESC, item LIMIT 1"
+
 # Passages nearest to the mean of the strongest seeds, then their items: at most twenty of a
-# text, or a thousand products of one name would be all there is.
+# text, or a thousand products of one name would be all there is. Nothing is like itself: the
+# strongest seed is there because of the next, or of none.
 SOURCE: Final = f"""(
 SELECT {CONTENT} AS source, item, 1 - near.distance / 2 AS share,
-       (SELECT item FROM seed ORDER BY weight DESC, item LIMIT 1) AS because
+       coalesce(nullif(({_STRONGEST}), item), ({_STRONGEST} OFFSET 1)) AS because
 FROM (SELECT passage, vector <=> (SELECT vector FROM taste) AS distance
       FROM passage WHERE (SELECT vector FROM taste) IS NOT NULL AND vector IS NOT NULL
       ORDER BY vector <=> (SELECT vector FROM taste) LIMIT {NEAREST}) AS near,

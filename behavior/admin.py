@@ -97,10 +97,9 @@ class RejectedRowAdmin(ModelAdmin):
 
     @display(description="from")
     def origin(self, row: RejectedRow) -> SafeString:
-        place = "index" if row.source == rejected.HTTP else "line"
-        source = "POST" if row.source == rejected.HTTP else row.source
-        shown = '<span><span class="rs-name" title="{}">{}</span>, {} {}</span>'
-        return format_html(shown, source, source, place, f"{row.line:,}")
+        source, place = row.origin
+        shown = '<span><span class="rs-name" title="{}">{}</span>, {}</span>'
+        return format_html(shown, source, source, place)
 
     @display(description="record")
     def start(self, row: RejectedRow) -> SafeString:

@@ -141,7 +141,14 @@ class RejectedRow(models.Model):
         verbose_name = "rejected record"
 
     def __str__(self) -> str:
-        return f"{self.code.replace('_', ' ')}, {self.source} {self.line}"
+        return f"{self.code.replace('_', ' ')}, {', '.join(self.origin)}"
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Where it came from, and its place there."""
+        if self.source == "http":  # as behavior.rejected says it, which may not be imported here
+            return "POST", f"index {self.line:,}"
+        return self.source, f"line {self.line:,}"
 
 
 class ShopperRow(models.Model):

@@ -133,7 +133,7 @@ def test_a_link_never_retries(rows: list[int], admin_client: Client) -> None:
 
 def test_deleting(rows: list[int], admin_client: Client) -> None:
     asked = act(admin_client, "delete_selected", *rows[:3])
-    assert "time in future, http 0" in asked.content.decode()
+    assert "time in future, POST, index 0" in asked.content.decode()
     assert len(left()) == 4
     act(admin_client, "delete_selected", *rows[:3], post="yes")
     assert left() == [(7, "unreadable_line")]

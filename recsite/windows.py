@@ -2,17 +2,32 @@
 
 from typing import Any
 
+from django.core.paginator import Page
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 
+class Walked(InfinitePaginator):
+    """Pages that are never counted: a row more is read, to know whether there is a next one."""
+
+    goes_on = False
+
+    def page(self, number: int | str) -> Page[Any]:
+        place = self.validate_number(number)
+        first = (place - 1) * self.per_page
+        rows = list(self.object_list[first : first + self.per_page + 1])
+        self.goes_on = len(rows) > self.per_page
+        page: Page[Any] = self._get_page(rows[: self.per_page], place, self)
+        return page
+
+
 class ReadOnly(ModelAdmin):
     """A window: no adding, changing or deleting, whoever asks."""
 
     actions: tuple[str, ...] = ()
-    paginator = InfinitePaginator
+    paginator = Walked
     show_full_result_count = False
     list_per_page = 50
 

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from behavior import log
 from behavior.events import Event, Kind, Line
 from recsite import dashboard
+from recsite.models import ApiKey
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +40,12 @@ def shop() -> None:
                 happened(Kind.REFUND, 40 * day, subject="anonymous:a"),
             ]
         )
+
+
+def words(client: Client, address: str) -> str:
+    """All that a page says, with one space between any two words."""
+    page = client.get(address).content.decode()
+    return " ".join(re.sub("<[^>]*>", " ", page).split())
 
 
 def figures() -> dict[str, Any]:
@@ -125,6 +132,39 @@ def test_the_log_is_never_counted(shop: None, admin_client: Client) -> None:
     said = [query["sql"] for query in asked if "event_log" in query["sql"]]
     assert said
     assert not [sql for sql in said if "COUNT(" in sql]
+
+
+@pytest.mark.parametrize(
+    ("events", "ways"),
+    [
+        (50, [[]]),
+        (51, [["Next"], ["Previous"]]),
+        (101, [["Next"], ["Previous", "Next"], ["Previous"]]),
+    ],
+)
+def test_a_page_leads_only_to_pages_that_there_are(
+    admin_client: Client, events: int, ways: list[list[str]]
+) -> None:
+    minute = timedelta(minutes=1)
+    with transaction.atomic():
+        log.append([happened(Kind.VIEW_ITEM, n * minute) for n in range(events)])
+    pages = [admin_client.get(f"{EVENTS}?p={n}") for n in range(1, len(ways) + 1)]
+    found = [re.findall(r">(Previous|Next)</a>", page.content.decode()) for page in pages]
+    assert found == ways
+    assert sum(len(page.context["cl"].result_list) for page in pages) == events
+
+
+def test_counted_lists_part_their_thousands(admin_client: Client) -> None:
+    made = [ApiKey(label=f"key {n}", digest=str(n)) for n in range(1_234)]
+    ApiKey.objects.bulk_create(made)
+    bare, all_found, some_found = (
+        words(admin_client, f"/admin/recsite/apikey/{query}")
+        for query in ("", "?q=key", "?q=key 123")
+    )
+    assert "- 1,234 API keys" in bare
+    assert "1,234 results" not in bare
+    assert "- 1,234 API keys" in all_found
+    assert "6 results ( 1,234 total )" in some_found
 
 
 @pytest.mark.parametrize("window", ["eventrow", "slaterow", "projectionrow", "rankerrow"])

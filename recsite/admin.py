@@ -4,7 +4,7 @@ Keys are made here and shown once. The log, the slates and the projections are r
 never counted: pages are walked, searches are exact, and time is bounded unless asked otherwise.
 """
 
-from itertools import zip_longest
+import json
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,21 +13,21 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from behavior.events import Kind
 from catalog import countings, wording
-from catalog.models import Item
-from recommend import receipts
 from recommend.ranker.learn import LEAST
 from recsite import dashboard, keys
 from recsite import people_admin as people_admin
+from recsite import slates_admin as slates_admin
 from recsite import suspects_admin as suspects_admin
 from recsite.filters import Happened, Period, as_uuid, is_shopper
-from recsite.models import ApiKey, EventRow, ProjectionRow, RankerRow, SlateRow
+from recsite.models import ApiKey, EventRow, ProjectionRow, RankerRow
 from recsite.numbers import many
 from recsite.windows import ReadOnly
 
@@ -137,8 +137,8 @@ class EventRowAdmin(ReadOnly):
         "Post one to /v1/events, or import a file with manage.py import_events FILE.",
     )
     fields = ("occurred_at", "happened", "subject", "item_id", "quantity", "unit_price",
-              "recommendation_id", "id", "detail")  # fmt: skip
-    readonly_fields = ("happened", "unit_price")
+              "recommendation_id", "id", "more")  # fmt: skip
+    readonly_fields = ("happened", "unit_price", "more")
     list_filter = (Period, Happened)
     search_fields = ("item_id",)
     search_help_text = "Exact: item id, user:ID, anonymous:ID, list id"
@@ -167,57 +167,16 @@ class EventRowAdmin(ReadOnly):
     def unit_price(self, row: EventRow) -> str | None:
         return None if row.price is None else f"{row.price:.2f}"
 
+    @display(description="detail")
+    def more(self, row: EventRow) -> SafeString | None:
+        if row.detail is None:
+            return None
+        said = json.dumps(row.detail, indent=2, ensure_ascii=False)
+        return format_html('<pre class="rs-record">{}</pre>', said)
+
     @display(description="after a list", label=True)
     def after_list(self, row: EventRow) -> str | None:
         return "yes" if row.recommendation_id else None
-
-
-@admin.register(SlateRow)
-class SlateRowAdmin(ReadOnly):
-    list_display = ("served_at", "scenario", "subject", "top", "count", "shortfall")
-    fields = ("served_at", "scenario", "subject", "shown", "shortfall", "receipt", "detail")
-    readonly_fields = ("shown", "receipt")
-    when_empty = ("No list was served yet", "Ask for one at /v1/recommend/home.")
-    list_filter = (Period,)
-    search_fields = ("scenario",)
-    search_help_text = "Exact: scenario, user:ID, anonymous:ID, list id"
-    ordering = ("-id",)
-    sortable_by = ()
-
-    def get_search_results(
-        self, request: HttpRequest, rows: QuerySet[Any], term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = term.strip()
-        if not term:
-            return rows, False
-        if found := as_uuid(term):
-            return rows.filter(id=found), False
-        return rows.filter(**{"subject" if is_shopper(term) else "scenario": term}), False
-
-    @display(description="items, best first")
-    def top(self, row: SlateRow) -> str | None:
-        more = " …" if len(row.items) > 3 else ""
-        return " · ".join(str(item) for item in row.items[:3]) + more or None
-
-    @display(description="items, best first")
-    def shown(self, row: SlateRow) -> str | None:
-        titles = dict(Item.objects.filter(item_id__in=row.items).values_list("item_id", "title"))
-        reasons = (row.detail or {}).get("reasons") or []
-        said = [" · ".join(reason["text"] for reason in because) for because in reasons]
-        lines = zip_longest(row.items, said[: len(row.items)], fillvalue="")
-        items = [(titles.get(item) or item, item, words) for item, words in lines]
-        line = '<li>{} <span class="rs-quiet">{}</span><div class="rs-note">{}</div></li>'
-        return format_html('<ol class="rs-shown">{}</ol>', format_html_join("", line, items))
-
-    @display(description="receipt: what it rests on")
-    def receipt(self, row: SlateRow) -> str | None:
-        kept = (row.detail or {}).get("receipt")
-        if kept is None:
-            return None
-        said = receipts.worded(kept, (row.detail or {}).get("explored"))
-        lines = format_html_join("", "<dt>{}</dt><dd>{}</dd>", said)
-        replay = format_html("<dt>again</dt><dd><code>manage.py replay {}</code></dd>", row.pk)
-        return format_html('<dl class="rs-receipt">{}{}</dl>', lines, replay)
 
 
 @admin.register(ProjectionRow)

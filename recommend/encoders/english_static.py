@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from django.conf import settings
 
+from recommend import cores
 from recommend.encoders import english
 
 NAME: Final = "english-static-1"
@@ -55,9 +56,12 @@ def _table() -> npt.NDArray[np.float16]:
 
 def _distil() -> npt.NDArray[np.float16]:
     """A row a token, in the order of their numbers."""
-    tokenizer, model = english.load()
+    tokenizer, model = english.native()
     words = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    alone = np.array(english.encode_with(tokenizer, model, [w.removeprefix("##") for w in words]))
+    # Two threads that wait for each other take minutes where others want the cores, too.
+    with cores.one():
+        said = [word.removeprefix("##") for word in words]
+        alone = np.array(english.encode_with(tokenizer, model, said, batch=512))
     weights = np.log(2 + np.arange(len(words)))
     table: npt.NDArray[np.float16] = ((alone - alone.mean(axis=0)) * weights[:, None]).astype("f2")
     return table

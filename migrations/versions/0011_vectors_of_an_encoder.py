@@ -6,8 +6,8 @@ from pgvector.sqlalchemy import HALFVEC
 
 from recsite.db import Xid8
 
-revision = "0009"
-down_revision = "0008"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

@@ -17,10 +17,10 @@ def measure(size: Size) -> list[Figure]:
     with cursor() as hot:
         bodies = [body for (body,) in hot.execute(PASSAGES, [size.texts]).fetchall()]
     try:
-        encoders.encode(bodies[:WARM_UP])
+        encoders.chosen().encode(bodies[:WARM_UP])
     except encoders.ModelMissing:
         return []
     began = time.perf_counter()
-    encoders.encode(bodies)
+    encoders.chosen().encode(bodies)
     rate = len(bodies) / (time.perf_counter() - began)
     return [Figure("texts encoded", rate, "texts/s")] if bodies else []

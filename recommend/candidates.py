@@ -16,7 +16,7 @@ import orjson
 
 from behavior import people
 from behavior.events import Kind, by_signal
-from recommend import again, shoppers, untried
+from recommend import again, shoppers, untried, vectors
 from recommend.projections import content, covisit, popularity
 from recommend.ranker import features, store
 from recommend.sources import AGAIN, SHOPPERS, VIEWED
@@ -98,7 +98,7 @@ SELECT json_build_object(
     'snapshot', pg_current_snapshot()::text, 'cluster', here.epoch,
     'projections', (SELECT json_object_agg(name, json_build_array(version, snapshot, settings))
                     FROM projection WHERE epoch = here.epoch),
-    'ranker', {store.LIVE}, 'history', ({{history}}){{trials}})::text
+    'ranker', {store.LIVE}, 'encoder', {vectors.LIVE}, 'history', ({{history}}){{trials}})::text
 FROM (SELECT system_identifier::text AS epoch FROM pg_control_system()) AS here
 """
 

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 from behavior import coverage
 from catalog.countings import of_json
 from catalog.wishes import RuleRow, ScenarioSettings, wishes
-from recommend import receipts, travel
+from recommend import receipts, travel, vectors
 from recommend.fold import HERE
 from recommend.pipeline import Ask, Refused, arrange
 from recommend.projections import PROJECTIONS
@@ -67,7 +67,7 @@ WHERE xid >= pg_snapshot_xmin(CAST(:seen AS pg_snapshot))
 """
 
 ENCODED_SINCE: Final = """
-SELECT count(*) FROM rec.passage
+SELECT count(*) FROM rec.embedding
 WHERE NOT pg_visible_in_snapshot(encoded_xid, CAST(:seen AS pg_snapshot))
 """
 
@@ -204,6 +204,7 @@ def _causes(
     for item_id in inside.scalars(text(OFF_SHELF), shown):
         yield f"the log has no fact any more that put {item_id} into the catalogue"
     yield from _other_wishes(inside, slate, settings, rules)
+    yield from _other_encoder(inside, slate)
     counted = {"seen": slate.receipt["snapshot"], "recorded": slate.recorded}
     if meanwhile := inside.scalar(text(MEANWHILE), counted):
         yield f"{meanwhile} facts were committed while the list was being made"
@@ -232,6 +233,12 @@ def _ranker_changed(inside: Connection, slate: Slate) -> Iterator[str]:
         yield f"the ranker {name} is gone, or reads features as this code does not"
     elif is_recounted:
         yield f"what the ranker {name} knew of habits was counted anew since, for somebody was erased"
+
+
+def _other_encoder(inside: Connection, slate: Slate) -> Iterator[str]:
+    was, now = slate.receipt.get("encoder"), vectors.live(inside)
+    if was not in (None, now):
+        yield f"texts lay where the encoder {was} put them, they now lie where {now} does"
 
 
 def _shopper_gone(inside: Connection, slate: Slate) -> Iterator[str]:

@@ -45,7 +45,7 @@ def advance() -> None:
             _say_once(f"{one.NAME} is not rebuilt, and stands still. {error}")
         except fold.FoldedByNewer as newer:
             _say_once(str(newer))
-    if encoders.is_installed() and embedding.waiting():
+    if encoders.chosen().is_installed() and embedding.is_due():
         embed.delay()
 
 

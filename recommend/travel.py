@@ -21,7 +21,7 @@ from sqlalchemy import Connection, text
 from behavior import coverage, people, user_state
 from catalog import past
 from catalog.countings import Counting
-from recommend import fold
+from recommend import fold, vectors
 from recommend.projections import PROJECTIONS
 from recommend.projections.content import NAMED
 from recommend.ranker import features, store
@@ -43,7 +43,7 @@ class Unusable(Exception):
 class Seen:
     """Which facts were seen, as conditions on the log's rows: by whoever serves, and by each
     projection (one that is not named had seen none). `passages` is a condition on rows of
-    passage, `named` are category paths known to have been there, `counted` is how a projection
+    embedding, `named` are category paths known to have been there, `counted` is how a projection
     counted, where that is known better than from the merchant's facts. `ranker` is an SQL expression for
     the name of the one that was live."""
 
@@ -111,7 +111,7 @@ def keep(schema: str, moment: datetime, each: Any = iter) -> None:
         with fold.beside(inside, TABLES, schema):
             _fill(inside, schema, before(moment), each)
             inside.execute(text(f"DROP VIEW {schema}.event"))
-        note = orjson.dumps({"as_of": moment, "versions": _versions()}).decode()
+        note = orjson.dumps({"as_of": moment, "versions": _versions(inside)}).decode()
         # A comment takes no parameters; SQLAlchemy would take a colon for one.
         inside.exec_driver_sql(f"COMMENT ON SCHEMA {schema} IS '{note}'")
 
@@ -133,8 +133,10 @@ def visit(schema: str) -> Iterator[datetime]:
         kept = _note(inside, schema) if NAME.fullmatch(schema) else None
         if kept is None:
             raise Unusable(f"There is no schema {schema!r} made by refresh --into.")
-        if kept["versions"] != _versions():
-            raise Unusable(f"The schema {schema!r} was made by other code. Make it again.")
+        if kept["versions"] != _versions(inside):
+            raise Unusable(
+                f"The schema {schema!r} was made by other code, or another encoder. Make it again."
+            )
         path = inside.scalar(text("SHOW search_path"))
         inside.execute(text(f"SET LOCAL search_path = {schema}, {path}"))
         _serve_from_here(inside)
@@ -177,7 +179,7 @@ def _show_passages(inside: Connection, schema: str, known: str) -> None:
     inside.exec_driver_sql(f"INSERT INTO {schema}.named_passage {NAMED}")
     inside.exec_driver_sql(f"ANALYZE {schema}.named_passage")
     inside.exec_driver_sql(
-        f"CREATE VIEW {schema}.passage AS SELECT * FROM rec.passage AS live"
+        f"CREATE VIEW {schema}.embedding AS SELECT * FROM rec.embedding AS live"
         f" WHERE {known.format(schema=schema)}"
     )
 
@@ -219,5 +221,7 @@ def _note(inside: Connection, schema: str) -> dict[str, Any] | None:
     return note if isinstance(note, dict) and note.keys() == {"as_of", "versions"} else None
 
 
-def _versions() -> dict[str, int]:
-    return {one.NAME: one.VERSION for one in PROJECTIONS} | {"catalogue": past.VERSION}
+def _versions(inside: Connection) -> dict[str, Any]:
+    """What must be as it was: with other vectors the schema's view of them is gone."""
+    folded = {one.NAME: one.VERSION for one in PROJECTIONS}
+    return folded | {"catalogue": past.VERSION, "encoder": vectors.live(inside)}

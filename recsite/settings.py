@@ -94,6 +94,9 @@ def _conninfo(database: dict[str, Any]) -> str:
 
 SECRET_KEY = _secret_key()
 DATABASES = {"default": _database()}
+# Whose vectors say which texts are alike (recommend.encoders).
+ENCODER = os.environ.get("RECSITE_ENCODER", "multilingual")
+
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "")
 BROKER_CONNINFO = _conninfo(DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -118,10 +118,12 @@ def encode() -> None:
     """Give every text that waits a vector that its length decides."""
     with cursor() as hot:
         hot.execute(
-            "UPDATE passage SET encoded_xid = pg_current_xact_id(), vector ="
-            " (SELECT array_agg(sin(length(body) * k)) FROM generate_series(1, 384) AS k)::real[]"
-            "::halfvec(384) WHERE vector IS NULL"
+            "INSERT INTO embedding SELECT passage,"
+            " (SELECT array_agg(sin(length(body) * k)) FROM generate_series(1, 512) AS k)::real[]"
+            "::halfvec(512), pg_current_xact_id() FROM passage JOIN unencoded USING (passage)"
+            " ON CONFLICT DO NOTHING"
         )
+        hot.execute("DELETE FROM unencoded")
 
 
 def serve(*items: str, scenario: str = "home", user: str | None = None) -> uuid.UUID:

@@ -1,12 +1,19 @@
-"""Content: the text of an item as of its newest fact, interned and encoded once."""
+"""Content: the text of an item as of its newest fact, interned and encoded once by each encoder."""
 
+from io import StringIO
+
+import psycopg
 import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from pytest_django import Settings
 
 from behavior.events import Event, Kind, Line
 from catalog import changes
-from recommend import embed, fold
+from recommend import embed, fold, tasks
+from recommend.encoders import ENCODERS, Encoder
 from recommend.projections import content
-from recommend.projections.content import DIMENSIONS, LONGEST
+from recommend.projections.content import LONGEST
 from tests.given import advance, ask, differing, encode, given, item, minute, passages
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -19,7 +26,9 @@ def said(title: str, *, at: float, kind: Kind = Kind.ITEM_CHANGED) -> Event:
 
 def known() -> list[tuple[str, bool]]:
     """(text, whether it has a vector) of every passage."""
-    return [(body, found) for body, found in ask("SELECT body, vector IS NOT NULL FROM passage")]
+    return list(
+        ask("SELECT body, vector IS NOT NULL FROM passage LEFT JOIN embedding USING (passage)")
+    )
 
 
 # ── which text ─────────────────────────────────────────────────────────────────────────────
@@ -96,23 +105,33 @@ def embedded() -> list[int]:
     return list(embed.embed())
 
 
+SIZES = "SELECT DISTINCT vector_dims(vector), round(l2_norm(vector)::numeric, 2) FROM embedding"
+
+NEAREST = """
+SELECT passage.body FROM passage AS one JOIN embedding AS at USING (passage),
+    LATERAL (SELECT passage FROM embedding WHERE passage <> at.passage
+             ORDER BY vector <=> at.vector LIMIT 1) AS near JOIN passage USING (passage)
+WHERE one.body = %s
+"""
+
+
+def nearest(body: str) -> str:
+    """The text that lies nearest to another."""
+    ((found,),) = ask(NEAREST, body)
+    return str(found)
+
+
 def vectors() -> dict[str, str]:
-    return dict(ask("SELECT body, vector::text FROM passage WHERE vector IS NOT NULL"))
+    return dict(ask("SELECT body, vector::text FROM passage JOIN embedding USING (passage)"))
 
 
 def test_texts_are_encoded_to_unit_vectors_near_those_that_mean_the_like(
     embedded: list[int],
 ) -> None:
     assert embedded == [3]
-    lengths = "SELECT DISTINCT vector_dims(vector), round(l2_norm(vector)::numeric, 2) FROM passage"
-    assert ask(lengths) == [(DIMENSIONS, 1)]
-    nearest = (
-        "SELECT near.body FROM passage one, LATERAL (SELECT body FROM passage"
-        " WHERE passage <> one.passage ORDER BY vector <=> one.vector LIMIT 1) near"
-        " WHERE one.body = %s"
-    )
-    assert ask(nearest, "A ceramic mug for coffee") == [("A porcelain cup for tea",)]
-    assert ask(nearest, "A porcelain cup for tea") == [("A ceramic mug for coffee",)]
+    assert ask(SIZES) == [(512, 1)]
+    assert nearest("A ceramic mug for coffee") == "A porcelain cup for tea"
+    assert nearest("A porcelain cup for tea") == "A ceramic mug for coffee"
 
 
 def test_only_a_changed_text_is_encoded_again(embedded: list[int]) -> None:
@@ -145,8 +164,154 @@ def test_a_vector_that_came_in_another_cluster_counts_as_there_ever_since() -> N
     item("cup", title="Cup")
     advance("content")
     encode()
-    ask("UPDATE passage SET encoded_xid = '9000000000' WHERE body = 'Mug' RETURNING 1")
-    ((cup,),) = ask("SELECT encoded_xid::text FROM passage WHERE body = 'Cup'")
+    told = (
+        "SELECT body, encoded_xid::text FROM passage JOIN embedding USING (passage) ORDER BY body"
+    )
+    ((_, cup), _) = ask(told)
+    ask(
+        "UPDATE embedding SET encoded_xid = '9000000000' FROM passage"
+        " WHERE passage.passage = embedding.passage AND body = 'Mug' RETURNING 1"
+    )
     fold.rebuild(content)
-    told = ask("SELECT body, encoded_xid::text, vector IS NOT NULL FROM passage ORDER BY body")
-    assert told == [("Cup", cup, True), ("Mug", None, True)]
+    assert ask(told) == [("Cup", cup), ("Mug", None)]
+
+
+# ── languages ──────────────────────────────────────────────────────────────────────────────
+
+GOODS = {
+    "白色书柜": "White bookcase", "无线蓝牙耳机": "Wireless bluetooth headphones",
+    "女士连衣裙": "Women's dress", "婴儿奶粉": "Baby milk powder", "跑步鞋": "Running shoes",
+    "洗衣机": "Washing machine", "口红": "Lipstick", "圣诞树": "Christmas tree",
+}  # fmt: skip
+
+
+def test_a_chinese_text_lies_nearest_to_the_english_one_that_means_the_same() -> None:
+    for chinese, english in GOODS.items():
+        item(chinese, title=chinese)
+        item(english, title=english)
+    advance("content")
+    list(embed.embed())
+    assert {chinese: nearest(chinese) for chinese in GOODS} == GOODS
+
+
+def test_shouting_does_not_move_a_text() -> None:
+    shouted, said = ENCODERS["multilingual"].encode(["RED MUG", "red mug"])
+    assert shouted == said
+
+
+TEXTS = ["A ceramic mug", "", "电热水壶 1.7L", "x" * 3_000, "!!!", "A ceramic mug"]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS.values(), ids=ENCODERS)
+def test_an_encoder_gives_a_text_the_same_unit_vector_whatever_it_comes_with(
+    encoder: Encoder,
+) -> None:
+    together = encoder.encode(TEXTS)
+    alone = [encoder.encode([text])[0] for text in TEXTS]
+    assert {len(vector) for vector in together} == {encoder.dimensions}
+    assert [sum(x * x for x in vector) for vector in together] == pytest.approx([1.0] * 6, abs=0.01)
+    for one, other in zip(together, alone, strict=True):
+        assert one == pytest.approx(other, abs=0.01)
+    assert together == encoder.encode(TEXTS)
+    assert encoder.encode([]) == []
+
+
+# ── another encoder ────────────────────────────────────────────────────────────────────────
+
+
+def dimensions() -> list[tuple[int, ...]]:
+    return ask("SELECT DISTINCT vector_dims(vector) FROM embedding")
+
+
+def test_another_encoder_encodes_all_anew_beside_and_is_switched_in_at_once(
+    embedded: list[int], settings: Settings
+) -> None:
+    before = vectors()
+    settings.ENCODER = "english"
+    assert (embed.is_due(), embed.waiting()) == (True, 3)
+    making = embed.embed()
+    assert next(making) == 3
+    assert vectors() == before
+    assert list(making) == []
+    assert dimensions() == [(384,)]
+    assert ask("SELECT name, is_live FROM encoder") == [("english-1", True)]
+    assert nearest("A ceramic mug for coffee") == "A porcelain cup for tea"
+    settings.ENCODER = "multilingual"
+    assert list(embed.embed()) == [3]
+    assert vectors() == before
+    assert (embed.is_due(), embed.waiting()) == (False, 0)
+
+
+def test_one_that_was_begun_and_is_not_wanted_any_more_leaves_nothing(
+    embedded: list[int], settings: Settings
+) -> None:
+    settings.ENCODER = "english"
+    next(embed.embed())
+    settings.ENCODER = "multilingual"
+    assert list(embed.embed()) == []
+    assert ask("SELECT name FROM encoder") == [("multilingual-1",)]
+    assert ask("SELECT to_regnamespace('rec_beside')") == [(None,)]
+
+
+def test_it_waits_for_those_who_still_read_the_old_vectors(
+    embedded: list[int], settings: Settings, stranger: psycopg.Connection[object]
+) -> None:
+    settings.ENCODER = "english"
+    with stranger.transaction():
+        stranger.execute("SELECT FROM embedding")
+        assert list(embed.embed()) == [3]
+        assert dimensions() == [(512,)]
+        assert embed.is_due()
+    settings.ENCODER = "multilingual"
+    assert list(embed.embed()) == []
+
+
+def test_the_name_of_no_encoder_is_refused(settings: Settings) -> None:
+    settings.ENCODER = "klingon"
+    with pytest.raises(
+        ImproperlyConfigured, match=r"'klingon' is none of multilingual, english, eng"
+    ):
+        embed.is_due()
+
+
+# ── what cannot work ───────────────────────────────────────────────────────────────────────
+
+
+def refreshed() -> list[str]:
+    said = StringIO()
+    call_command("refresh", only="content", stdout=said, stderr=said)
+    return said.getvalue().splitlines()[1:]
+
+
+def test_refresh_says_what_was_encoded_and_by_which_encoder() -> None:
+    item("mug", title="Mug")
+    assert refreshed() == ["texts: 1 encoded (multilingual-1)"]
+    assert refreshed() == ["texts: 0 encoded (multilingual-1)"]
+
+
+def test_refresh_says_where_no_item_has_a_text() -> None:
+    item("mug", price=3)
+    advance("content")
+    assert not embed.is_due()
+    assert refreshed() == ["texts: no item has one; lists go on without content"]
+
+
+def test_without_its_package_an_encoder_is_missed_and_lists_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = Encoder("gone-1", 512, "recsite_has_no_such_package", "multilingual")
+    monkeypatch.setitem(ENCODERS, "multilingual", gone)
+    item("mug", title="Mug")
+    assert refreshed() == [
+        "The text model's package recsite_has_no_such_package is missing. Run `make setup`."
+        " Lists go on without content.",
+        "texts: 0 encoded, 1 waits",
+    ]
+    tasks.embed()
+    assert known() == [("Mug", False)]
+
+
+def test_of_fifty_items_of_one_title_one_text_is_encoded() -> None:
+    for number in range(50):
+        item(f"i{number}", title="T-shirt")
+    assert refreshed() == ["texts: 1 encoded (multilingual-1)"]

@@ -27,7 +27,7 @@ from tests.given import advance, ask, given, view
 
 LARGE_TABLES = (
     "item_key", "subject_key", "catalog_item", "user_state", "user_item", "neighbours", "covisit",
-    "item_count", "popularity", "popularity_day", "passage", "item_passage", "slate", "attribution",
+    "item_count", "popularity", "popularity_day", "embedding", "item_passage", "slate", "attribution",
     "event_2026_01", "event_2026_02", "event_2026_03", "event_late",
 )  # fmt: skip
 
@@ -58,9 +58,12 @@ FILL = (
            1 + (hashint4(n) & 511), 1 + (hashint4(-n) & 4095) FROM generate_series(1, 1000) AS n
     """,
     """
-    INSERT INTO passage (body, digest, vector)
-    SELECT n::text, md5(n::text)::uuid,
-           (SELECT array_agg(sin(n * k)) FROM generate_series(1, 384) AS k)::real[]::halfvec(384)
+    INSERT INTO passage (body, digest)
+    SELECT n::text, md5(n::text)::uuid FROM generate_series(1, 1000) AS n
+    """,
+    """
+    INSERT INTO embedding (passage, vector)
+    SELECT n, (SELECT array_agg(sin(n * k)) FROM generate_series(1, 512) AS k)::real[]::halfvec(512)
     FROM generate_series(1, 1000) AS n
     """,
     "INSERT INTO item_passage SELECT item, 1 + item % 1000, uuidv7() FROM item_key",
@@ -187,8 +190,8 @@ def test_reading_a_large_table_whole_would_be_seen(shop: None) -> None:
 # ── serving ────────────────────────────────────────────────────────────────────────────────
 
 GATHERED = {
-    "subject_key_key_key", "neighbours_pkey", "item_count_pkey", "passage_vector_idx",
-    "passage_pkey", "item_passage_pkey", "item_passage_passage_idx", "popularity_score_idx",
+    "subject_key_key_key", "neighbours_pkey", "item_count_pkey", "embedding_vector_idx",
+    "embedding_pkey", "item_passage_pkey", "item_passage_passage_idx", "popularity_score_idx",
     "popularity_trend_idx", "user_item_pkey", "catalog_item_pkey",
 }  # fmt: skip
 
@@ -273,18 +276,6 @@ def test_a_history_between_two_times_reads_the_partition_of_its_month(shop: None
 
 def test_a_reader_finds_fresh_facts_by_their_transaction(shop: None) -> None:
     plan = folded(position.FRESH)
-    print(
-        [
-            (
-                n["Node Type"],
-                n.get("Relation Name"),
-                n["Plan Rows"],
-                n["Actual Rows"],
-                n.get("Index Name"),
-            )
-            for n in nodes(plan)
-        ]
-    )
     assert read_whole(plan) == []
     assert indexes(plan) == {"event_xid_idx"}
     assert plan["Actual Rows"] == FRESH

@@ -240,8 +240,14 @@ def test_the_seed_of_the_receipt_is_the_one_that_draws(trying: None) -> None:
     assert any(replays)
 
 
+@pytest.fixture
+def off(committed: None) -> None:
+    """Home has nothing of what came later."""
+    Scenario.objects.filter(name="home").update(**LATER)
+
+
 def test_a_receipt_from_before_there_was_variety_is_made_again(
-    slate: uuid.UUID, trying: None
+    off: None, slate: uuid.UUID, trying: None
 ) -> None:
     """It lacks the settings, and so do the facts of before; both mean that they were off."""
     later = ", ".join(LATER)
@@ -328,7 +334,7 @@ def test_a_receipt_says_what_a_list_rests_on(slate: uuid.UUID) -> None:
     receipt = orjson.loads(said)
     assert receipt.keys() == {
         "now", "snapshot", "cluster", "projections", "history", "settings", "rules", "code", "seed",
-        "ranker",
+        "ranker", "encoder",
     }  # fmt: skip
     rows = ask("SELECT name, version, snapshot, settings::text FROM projection")
     assert receipt["projections"] == {n: [v, s, orjson.loads(told)] for n, v, s, told in rows}
@@ -472,6 +478,15 @@ def test_texts_that_were_encoded_later_were_not_there(slate: uuid.UUID) -> None:
     assert replayed.differences == ()
     assert replayed.causes == (
         "4 texts were encoded since, and an index of texts finds neighbours roughly",
+    )
+
+
+def test_vectors_of_another_encoder_are_said(slate: uuid.UUID) -> None:
+    amend(slate, "{receipt,encoder}", "english-1")
+    with cursor() as hot:
+        hot.execute("INSERT INTO encoder VALUES ('multilingual-1', true)")
+    assert replay(slate).causes == (
+        "texts lay where the encoder english-1 put them, they now lie where multilingual-1 does",
     )
 
 

@@ -70,7 +70,7 @@ def open_with_a_history(shop: Shop, goods: Sequence[dict[str, Any]] = PLAIN) -> 
 
 def wait_for_the_texts() -> None:
     """Until the worker has encoded the texts of all items."""
-    eventually(lambda: ask("SELECT count(vector) FROM passage"), lambda n: n == [(len(GOODS),)])
+    eventually(lambda: ask("SELECT count(vector) FROM embedding"), lambda n: n == [(len(GOODS),)])
 
 
 # ── the story ──────────────────────────────────────────────────────────────────────────────

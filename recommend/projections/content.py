@@ -2,27 +2,26 @@
 
 The projection `item_passage` says which passage each item has: a function of the newest
 item_changed fact. A passage is interned like a name: the same text is one row and is encoded
-once, for ever, however many items share it. Encoding is done by a worker (recommend.tasks);
-until then an item simply has no vector and this source says nothing about it.
+once, however many items share it. Encoding is done by a worker (recommend.embed), which the fold
+leaves word of what has no vector yet; until then this source says nothing about such an item.
 """
 
 from typing import Final
 
-from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import Column, Connection, Identity, Index, Integer, Table, Text, Uuid, text
 
 from behavior.events import Kind
 from behavior.position import FRESH, NOTHING
 from catalog.countings import Counting
+from recommend import vectors
 from recommend.sources import CONTENT
-from recsite.db import METADATA, Xid8
+from recsite.db import METADATA
 
 NAME: Final = "content"
 VERSION: Final = 1
 
-DIMENSIONS: Final = 384
 LONGEST: Final = 1_000
-"""Characters of a passage; the encoder reads about the first 256 tokens."""
+"""Characters of a passage; an encoder may read fewer."""
 
 passage = Table(
     "passage",
@@ -30,14 +29,8 @@ passage = Table(
     Column("passage", Integer, Identity(always=True), primary_key=True),
     Column("body", Text, nullable=False),
     Column("digest", Uuid, nullable=False, unique=True),
-    Column("vector", HALFVEC(DIMENSIONS)),
-    Column("encoded_xid", Xid8),
-    Index("passage_vector_idx", "vector", postgresql_using="hnsw",
-          postgresql_ops={"vector": "halfvec_cosine_ops"}),
-    Index("passage_waiting_idx", "passage", postgresql_where=text("vector IS NULL")),
-)  # fmt: skip
-"""Interned texts with their vectors; NULL until the encoder has come by. `encoded_xid` is the
-transaction that brought the vector, so that a replay sees only those there were."""
+)
+"""Interned texts. Where they lie is vectors.embedding, once the encoder has come by."""
 
 item_passage = Table(
     "item_passage",
@@ -75,12 +68,20 @@ ON CONFLICT (digest) DO NOTHING
 
 # A fact that comes late does not replace a newer one.
 DESCRIBE: Final = f"""
+WITH described AS (
 INSERT INTO item_passage AS old (item, passage, as_of)
 SELECT item, passage, newest.id
 FROM ({_NEWEST}) AS newest LEFT JOIN passage ON passage.digest = md5(newest.body)::uuid
 ORDER BY item
 ON CONFLICT (item) DO UPDATE SET passage = excluded.passage, as_of = excluded.as_of
 WHERE old.as_of < excluded.as_of
+RETURNING passage
+)
+INSERT INTO unencoded (passage)
+SELECT DISTINCT passage FROM described
+WHERE passage IS NOT NULL AND NOT EXISTS (SELECT FROM embedding WHERE embedding.passage = described.passage)
+ORDER BY passage
+ON CONFLICT (passage) DO NOTHING
 """
 
 
@@ -90,16 +91,9 @@ def fold(connection: Connection, since: str, counting: Counting) -> None:
     connection.execute(text(DESCRIBE), {"since": since})
 
 
-# After a dump was restored into another cluster, whose transaction ids these are not; a no-op
-# everywhere else.
-ADOPT: Final = """
-UPDATE passage SET encoded_xid = NULL WHERE NOT pg_visible_in_snapshot(encoded_xid, pg_current_snapshot())
-"""
-
-
 def fill(connection: Connection, counting: Counting) -> None:
     """The same from the whole log, into an empty table; known passages keep their vectors."""
-    connection.execute(text(ADOPT))
+    connection.execute(text(vectors.ADOPT))
     fold(connection, NOTHING, counting)
 
 
@@ -107,16 +101,6 @@ def fill(connection: Connection, counting: Counting) -> None:
 NAMED: Final = f"""
 SELECT passage FROM passage WHERE digest IN (
     SELECT md5({_BODY})::uuid FROM event WHERE kind = {Kind.ITEM_CHANGED.value})
-"""
-
-# The oldest passages that wait for a vector.
-WAITING: Final = """
-SELECT passage, body FROM passage WHERE vector IS NULL ORDER BY passage LIMIT :limit
-"""
-ENCODED: Final = """
-UPDATE passage SET vector = given.vector::halfvec, encoded_xid = pg_current_xact_id()
-FROM unnest(CAST(:passages AS int[]), CAST(:vectors AS text[])) AS given(id, vector)
-WHERE passage.passage = given.id AND passage.vector IS NULL
 """
 
 NEAREST: Final = 40
@@ -133,7 +117,7 @@ SOURCE: Final = f"""(
 SELECT {CONTENT} AS source, item, 1 - near.distance / 2 AS share,
        coalesce(nullif(({_STRONGEST}), item), ({_STRONGEST} OFFSET 1)) AS because
 FROM (SELECT passage, vector <=> (SELECT vector FROM taste) AS distance
-      FROM passage WHERE (SELECT vector FROM taste) IS NOT NULL AND vector IS NOT NULL
+      FROM embedding WHERE (SELECT vector FROM taste) IS NOT NULL
       ORDER BY vector <=> (SELECT vector FROM taste) LIMIT {NEAREST}) AS near,
      LATERAL (SELECT item FROM item_passage WHERE item_passage.passage = near.passage
               ORDER BY item LIMIT {OF_A_PASSAGE}) AS described
@@ -143,6 +127,6 @@ ORDER BY near.distance, item LIMIT %(pool)s
 TASTE: Final = f"""
 SELECT avg(vector) AS vector
 FROM (SELECT item FROM seed ORDER BY weight DESC, item LIMIT 5) AS strongest
-JOIN item_passage USING (item) JOIN passage USING (passage)
+JOIN item_passage USING (item) JOIN embedding USING (passage)
 WHERE (%(weights)s::float8[])[{CONTENT}] > 0
 """

@@ -100,14 +100,15 @@ class Command(BaseCommand):
         self.stdout.write(f"{into}: as of {then.isoformat()}")
 
     def _embed(self) -> None:
-        waiting = embed.waiting()
+        count = 0
         try:
-            with bar("texts", total=waiting, unit=" texts") as progress:
+            with bar("texts", total=embed.waiting(), unit=" texts") as progress:
                 for done in embed.embed():
                     progress.update(done)
+                    count += done
         except encoders.ModelMissing as error:
             self.stderr.write(f"{error} Lists go on without content.")
-        self.stdout.write(f"texts: {waiting - embed.waiting():,} encoded")
+        self.stdout.write(f"texts: {embed.sentence(count)}")
 
     def _learn(self, *, again: bool) -> None:
         now = datetime.now(UTC)

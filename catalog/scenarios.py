@@ -31,7 +31,7 @@ SHIPPED: Final[tuple[dict[str, Any], ...]] = (
         "popular": 0.05,
         "trending": 0.05,
         "again": 2.0,
-        "shoppers": 0.5,
+        "shoppers": 0.1,
     },
     {
         "name": "similar",

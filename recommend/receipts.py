@@ -26,7 +26,7 @@ from django.conf import settings
 from behavior import standing as deeds
 from catalog import wishes
 from catalog.wishes import RuleRow, ScenarioSettings
-from recommend import candidates, choice, explore, ordering, reasons, rerank, rules
+from recommend import candidates, choice, explore, gathering, ordering, reasons, rerank, rules
 from recommend.ranker import features, network, store
 from recsite.numbers import many
 
@@ -125,21 +125,9 @@ def _short(value: Any) -> Any:
 def _code() -> str:
     """The version and a digest of all that makes a list: the statements and their modules."""
     project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"]
-    said = [*candidates.EXPLORING, *candidates.EXPLORING.values()]
-    modules = (
-        candidates,
-        choice,
-        explore,
-        ordering,
-        features,
-        network,
-        store,
-        deeds,
-        reasons,
-        rerank,
-        rules,
-        wishes,
-    )
+    said = [*gathering.EXPLORING, *gathering.EXPLORING.values()]
+    modules = (candidates, choice, explore, ordering, features, network, store, deeds, reasons,
+               rerank, rules, wishes)  # fmt: skip
     said += [inspect.getsource(module) for module in modules]
     # Read, for it imports receipts.
     said.append(Path(__file__).with_name("pipeline.py").read_text())

@@ -18,7 +18,7 @@ from behavior.counted import SIGNED
 from behavior.events import by_signal
 from behavior.names import INTERN
 from catalog.countings import SHIPPED
-from recommend import candidates, fold, pipeline, reasons
+from recommend import fold, gathering, pipeline, reasons
 from recommend.projections import content, covisit, neighbours, popularity
 from recommend.sources import VIEWED
 from recsite.db import connection, cursor
@@ -197,36 +197,36 @@ GATHERED = {
 
 
 def test_a_personal_list_is_gathered_through_indexes_alone(shop: None) -> None:
-    plan = served(candidates.GATHER_PERSONAL)
+    plan = served(gathering.GATHER_PERSONAL)
     assert read_whole(plan) == []
     assert indexes(plan) >= GATHERED | {"user_state_pkey", "user_item_newest_idx"}
 
 
 def test_what_a_ranker_is_told_is_looked_up_by_key(shop: None) -> None:
-    plan = served(candidates.GATHER_RANKED)
+    plan = served(gathering.GATHER_RANKED)
     assert read_whole(plan) == []
     assert indexes(plan) >= GATHERED | {"user_state_pkey", "user_item_newest_idx"}
 
 
 def test_a_list_from_given_items_is_gathered_through_indexes_alone(shop: None) -> None:
-    plan = served(candidates.GATHER_GIVEN)
+    plan = served(gathering.GATHER_GIVEN)
     assert read_whole(plan) == []
     assert indexes(plan) >= GATHERED
     assert "user_state" not in {of_table(node) for node in nodes(plan)}
 
 
-@pytest.mark.parametrize("statement", candidates.EXPLORING, ids=["personal", "ranked", "given"])
+@pytest.mark.parametrize("statement", gathering.EXPLORING, ids=["personal", "ranked", "given"])
 def test_the_untried_are_found_through_indexes_and_only_where_they_are_asked_for(
     shop: None, statement: str
 ) -> None:
-    plan = served(candidates.EXPLORING[statement])
+    plan = served(gathering.EXPLORING[statement])
     assert read_whole(plan) == []
     assert indexes(plan) >= GATHERED | {"attribution_item_idx", "catalog_item_newest"}
     assert "attribution" not in {of_table(node) for node in nodes(served(statement))}
 
 
 def test_no_list_reads_the_log(shop: None) -> None:
-    gathers = (*candidates.EXPLORING, *candidates.EXPLORING.values())
+    gathers = (*gathering.EXPLORING, *gathering.EXPLORING.values())
     for statement in (*gathers, reasons.NAME):
         assert "event" not in {of_table(node) for node in nodes(served(statement))}
 
@@ -237,7 +237,7 @@ def test_no_list_reads_the_log(shop: None) -> None:
         (reasons.NAME, {"item_key_pkey", "catalog_item_pkey", "subject_key_key_key",
                         "user_item_pkey"}),
         (pipeline.RESOLVE, {"item_key_key_key"}),
-        (candidates.PINNED, {"catalog_item_pkey", "item_passage_pkey"}),
+        (gathering.PINNED, {"catalog_item_pkey", "item_passage_pkey"}),
         (slates.RECORD, {"subject_key_key_key"}),
         (INTERN.format(table="item_key"), {"item_key_key_key"}),
         (INTERN.format(table="subject_key"), {"subject_key_key_key"}),

@@ -1,0 +1,181 @@
+"""Gathering: the statements that ask every source at once.
+
+Each says, of at most `pool` items that may be shown, what every source said of it; one more row
+says where the statement stood. There is one for a shopper's own list, one for that list with what
+a ranker is told of each candidate, one for what an item's page or a basket shows, and each again
+for a list with a slot for the untried. What can be left out is not in the statement at all.
+"""
+
+from typing import Final
+
+from behavior import people
+from behavior.events import Kind
+from recommend import again, shoppers, untried, vectors
+from recommend.projections import content, covisit, popularity
+from recommend.ranker import features, store
+from recommend.sources import AGAIN, SHOPPERS, VIEWED
+
+COLUMNS: Final = 12
+SCORE: Final = 2
+SPOKE: Final = 3
+"""Of a row: how many columns describe the candidate, and where its score and its sources stand."""
+
+HISTORY: Final = 30
+"""Events of the shopper that seed a personal list."""
+
+PURCHASED: Final = 1 << Kind.PURCHASE
+"""The mask of exclude_seen for what was bought, and not given back."""
+
+# What the shopper did lately; each step back in time weighs less.
+PERSONAL: Final = f"""
+SELECT item, weight FROM (
+    SELECT item, sum(strength) AS total, sum(strength * power(age::float8, -0.3::float8)) AS weight
+    FROM shopper JOIN user_state USING (person),
+         unnest(items[:{HISTORY}], signals[:{HISTORY}]) WITH ORDINALITY AS recent(item, signal, age),
+         LATERAL (SELECT (%(strengths)s::float8[])[signal] AS strength) AS known
+    GROUP BY item) AS recalled
+WHERE total > 0 AND weight > 0
+"""
+
+BEGAN_WITH: Final = """
+SELECT json_build_array(cardinality(ids), ids[1], ids[cardinality(ids)])
+FROM shopper JOIN user_state USING (person)
+"""
+
+# The item of the page, or the basket.
+GIVEN: Final = (
+    "SELECT DISTINCT item, 1.0::float8 AS weight FROM unnest(%(seeds)s::int[]) AS given(item)"
+)
+
+# Where this very statement stands: its snapshot of the log, which projections it read and how
+# far they had folded, and how much of the shopper it began with. Asked by a statement of its
+# own, a fold that commits in between would make it untrue.
+STANDING: Final = f"""
+SELECT json_build_object(
+    'snapshot', pg_current_snapshot()::text, 'cluster', here.epoch,
+    'projections', (SELECT json_object_agg(name, json_build_array(version, snapshot, settings))
+                    FROM projection WHERE epoch = here.epoch),
+    'ranker', {store.LIVE}, 'encoder', {vectors.LIVE}, 'history', ({{history}}){{trials}})::text
+FROM (SELECT system_identifier::text AS epoch FROM pg_control_system()) AS here
+"""
+
+# Each source says (source, item, share of its best, the item behind it); an item's score is
+# the sum of its shares times the scenario's weights. The catalogue is joined last and in
+# order, so only as many rows are read as it takes to fill the pool. One more row, without an
+# item, says where the statement stands.
+GATHER: Final = f"""
+WITH shopper AS MATERIALIZED (
+    {people.OF_KEY.format(key="%(shopper)s")}
+), dismissed AS MATERIALIZED (
+    SELECT item FROM shopper JOIN user_item USING (person) WHERE (kinds & {1 << Kind.DISMISS}) <> 0
+), seed AS MATERIALIZED (
+    {{seeds}}
+), heard AS MATERIALIZED (
+    {covisit.HEARD}
+), taste AS MATERIALIZED (
+    {content.TASTE}
+), proposed(source, item, share, because) AS (
+    {covisit.SOURCE} UNION ALL {content.SOURCE} UNION ALL {popularity.SOURCE} UNION ALL {{shoppers}}{{again}}
+), fused AS MATERIALIZED (
+    SELECT item, sum(share) AS score, array_agg(source) AS sources, array_agg(share) AS shares,
+           array_agg(because) AS becauses{{turn}}
+    FROM (SELECT source, item, because, (%(weights)s::float8[])[source] * share AS share{{turns}}
+          FROM proposed ORDER BY source) AS weighted
+    WHERE share > 0 GROUP BY item
+){{untried}}
+{{best}}
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ({STANDING}){{none}}
+"""
+
+# Of a live row, named by its item.
+_MAY_BE_SHOWN: Final = f"""
+available AND (stock IS NULL OR stock > 0)
+  AND {{item}} <> ALL (%(left_out)s::int[])
+  AND (%(category)s::int = {popularity.EVERYTHING} OR %(category)s = ANY (lineage))
+  AND {{item}} NOT IN (SELECT item FROM dismissed)
+  AND (%(seen)s::int = 0 OR NOT EXISTS (
+          SELECT FROM user_item
+          WHERE person = (SELECT person FROM shopper) AND user_item.item = {{item}}
+            AND kinds & %(seen)s <> 0
+            AND (%(seen)s <> {PURCHASED} OR kinds & {1 << Kind.REFUND} = 0 OR kept(bought) IS NOT NULL)))
+"""
+
+_FAME: Final = f"""
+SELECT popularity.score FROM popularity
+WHERE popularity.category = {popularity.EVERYTHING} AND popularity.item = fused.item
+"""
+
+_BEST: Final = f"""
+SELECT fused.item, item_id, score, sources, shares, becauses, lineage, brand, seller,
+       CASE WHEN %(fame)s THEN ({_FAME}) END AS fame, passage,
+       CASE WHEN %(attributes)s THEN attributes::text END AS attributes{{price}}
+FROM (SELECT * FROM fused ORDER BY {{first}}score DESC, item) AS fused
+JOIN catalog_item ON catalog_item.id = fused.item
+LEFT JOIN catalog_category ON catalog_category.id = catalog_item.category_id
+LEFT JOIN item_passage ON item_passage.item = fused.item
+WHERE {_MAY_BE_SHOWN.format(item="fused.item")}
+ORDER BY {{first}}score DESC, fused.item
+LIMIT %(pool)s
+"""
+# The ranker may find the best deep in any source, so they take turns: each proposes its next, the
+# shopper's own purchases three of them, their neighbours and similar shoppers two.
+_TURN: Final = f"""row_number() OVER (PARTITION BY source ORDER BY share DESC, item)
+    / CASE source WHEN {AGAIN} THEN 3.0 WHEN {VIEWED} THEN 2.0
+                  WHEN {SHOPPERS} THEN 2.0 ELSE 1.0 END"""
+
+# For the ranker: one look-up more for each of the best, and all that the shopper ever bought.
+_TOLD: Final = f"""
+SELECT best.item, item_id, best.score, sources, shares, becauses, lineage, brand, seller, fame,
+       passage, attributes,
+       {features.COLUMNS}
+FROM ({_BEST.format(price=", price", first="turn, ")}) AS best {features.JOINS}
+ORDER BY best.score DESC, best.item
+"""
+
+
+# For a list with a slot for what few have been shown: the newest beside the best, and what became
+# of both so far.
+_UNTRIED: Final = f""", best AS MATERIALIZED ({{best}}), newest AS MATERIALIZED (
+    {untried.NEWEST.format(may_be_shown=_MAY_BE_SHOWN.format(item="catalog_item.id"))}
+)"""
+_WITH_NEWEST: Final = "SELECT * FROM best UNION ALL SELECT *{none} FROM newest"
+
+
+def _gathering(seeds: str, history: str, *, ranked: bool = False, exploring: bool = False) -> str:
+    peers = f"{shoppers.SOURCE} UNION ALL " if seeds is PERSONAL else ""
+    said = {"seeds": seeds, "shoppers": peers, "history": history, "again": again.SOURCE,
+            "none": "", "turn": "", "turns": "", "untried": "", "trials": "",
+            "best": _BEST.format(price="", first="")}  # fmt: skip
+    if ranked:
+        said |= {"again": again.EVERY, "best": _TOLD, "none": ", NULL",
+                 "turn": ", min(turn) AS turn", "turns": f", {_TURN} AS turn"}  # fmt: skip
+    if exploring:
+        said |= {"untried": _UNTRIED.format(best=said["best"]),
+                 "trials": f", 'trials', ({untried.TRIALS})",
+                 "best": _WITH_NEWEST.format(none=said["none"])}  # fmt: skip
+    return GATHER.format(**said | {"best": f"({said['best']})"})
+
+
+GATHER_PERSONAL: Final = _gathering(PERSONAL, BEGAN_WITH)
+GATHER_RANKED: Final = _gathering(PERSONAL, BEGAN_WITH, ranked=True)
+GATHER_GIVEN: Final = _gathering(GIVEN, "NULL")
+
+EXPLORING: Final = {
+    GATHER_PERSONAL: _gathering(PERSONAL, BEGAN_WITH, exploring=True),
+    GATHER_RANKED: _gathering(PERSONAL, BEGAN_WITH, ranked=True, exploring=True),
+    GATHER_GIVEN: _gathering(GIVEN, "NULL", exploring=True),
+}
+"""The same statements for a list with a slot for what few have been shown."""
+
+# Items that the merchant pinned, where they may be shown.
+PINNED: Final = f"""
+SELECT catalog_item.id, item_id, 0.0::float8, ARRAY[]::int[], ARRAY[]::float8[], ARRAY[]::int[],
+       lineage, brand, seller, NULL, passage, attributes::text
+FROM catalog_item
+LEFT JOIN catalog_category ON catalog_category.id = catalog_item.category_id
+LEFT JOIN item_passage ON item_passage.item = catalog_item.id
+WHERE catalog_item.id = ANY (%(pins)s::int[]) AND available AND (stock IS NULL OR stock > 0)
+  AND catalog_item.id <> ALL (%(left_out)s::int[])
+  AND (%(category)s::int = {popularity.EVERYTHING} OR %(category)s = ANY (lineage))
+"""

@@ -7,10 +7,11 @@ that what is being tried out says so first.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from behavior.events import Kind
 from behavior.standing import LOOKS, TAKEN_BACK_BY
+from recommend.again import HABIT
 from recommend.candidates import Candidate, Part
 from recommend.sources import name_of
 from recsite.db import cursor
@@ -37,6 +38,9 @@ SENTENCES: Final = {
     "shoppers": "Chosen by shoppers like you",
 }
 
+ONCE: Final = "You bought this before"
+"""Of "again" where it is no habit: a ranker is told of all that was bought."""
+
 UNTRIED: Final = "Rarely shown so far: we are finding out who likes it"
 
 THEIRS: Final = "what you chose lately"
@@ -45,7 +49,7 @@ THEIRS: Final = "what you chose lately"
 # The items that reasons name, with what this shopper did with each.
 NAME: Final = """
 SELECT item_key.item, item_key.key, coalesce(nullif(title, ''), item_key.key), coalesce(kinds, 0),
-       kept(bought) IS NOT NULL
+       coalesce(cardinality(kept(bought)), 0)
 FROM item_key
 LEFT JOIN catalog_item ON catalog_item.id = item_key.item
 LEFT JOIN subject_key ON subject_key.key = %(shopper)s
@@ -54,6 +58,16 @@ LEFT JOIN user_item ON user_item.item = item_key.item
     AND user_item.person = CASE WHEN person.subject IS NULL THEN subject_key.subject ELSE person.person END
 WHERE item_key.item = ANY (%(items)s::int[])
 """
+
+
+class Named(NamedTuple):
+    """An item that a reason may name: what stands of what the shopper did with it, as a mask of
+    kinds, and how often they bought it and kept it."""
+
+    item_id: str
+    title: str
+    kinds: int
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,28 +101,31 @@ def explain(
     return why
 
 
-def _of(candidate: Candidate, named: Mapping[int, tuple[str, str, int]]) -> tuple[Reason, ...]:
+def _of(candidate: Candidate, named: Mapping[int, Named]) -> tuple[Reason, ...]:
     return tuple(_reason(part, named) for part in candidate.parts[:MOST])
 
 
-def _reason(part: Part, named: Mapping[int, tuple[str, str, int]]) -> Reason:
+def _reason(part: Part, named: Mapping[int, Named]) -> Reason:
     source = name_of(part.source)
-    if part.because is None or part.because not in named or source == "again":
+    item = named.get(part.because or 0)
+    if source == "again":
+        is_habit = item is None or item.times >= HABIT
+        return Reason(source, SENTENCES[source] if is_habit else ONCE)
+    if item is None:
         return Reason(source, SENTENCES[source].format(title=THEIRS))
-    item_id, title, kinds = named[part.because]
-    deed = next((deed for kind, deed in DEEDS if kinds & 1 << kind), None)
-    sentence = SENTENCES[source].format(title=title)
-    return Reason(source, f"Because you {deed} {title}" if deed else sentence, item_id)
+    deed = next((deed for kind, deed in DEEDS if item.kinds & 1 << kind), None)
+    sentence = SENTENCES[source].format(title=item.title)
+    return Reason(source, f"Because you {deed} {item.title}" if deed else sentence, item.item_id)
 
 
-def _named(items: set[Any], shopper: str | None) -> dict[int, tuple[str, str, int]]:
+def _named(items: set[Any], shopper: str | None) -> dict[int, Named]:
     if not items:
         return {}
     with cursor() as hot:
         hot.execute(NAME, {"items": list(items), "shopper": shopper}, prepare=True)
         return {
-            item: (key, title, _standing(kinds, keeps=keeps))
-            for item, key, title, kinds, keeps in hot.fetchall()
+            item: Named(key, title, _standing(kinds, keeps=times > 0), times)
+            for item, key, title, kinds, times in hot.fetchall()
         }
 
 

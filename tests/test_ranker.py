@@ -100,6 +100,23 @@ def test_it_finds_what_decides() -> None:
     assert found(made, drawn(100, seed=1)) >= 0.9
 
 
+def test_networks_that_serve_as_one_give_the_mean_of_their_scores() -> None:
+    chance = np.random.default_rng(3)
+
+    def layer(out: int, into: int) -> tuple[features.Matrix, network.Vector]:
+        return (
+            chance.normal(size=(out, into)).astype(np.float32),
+            chance.normal(size=out).astype(np.float32),
+        )
+
+    several = [(layer(4, 6), layer(3, 4), layer(1, 3)) for _ in range(3)]
+    level = np.zeros(6, dtype=np.float32), np.ones(6, dtype=np.float32)
+    (one,) = drawn(1, seed=5)
+    alone = np.mean([Network(*level, each).scores(one.told) for each in several], axis=0)
+    as_one = Network(*level, training.joined(several)).scores(one.told)
+    np.testing.assert_allclose(as_one, alone, rtol=1e-4, atol=1e-5)
+
+
 def test_the_same_examples_make_the_same_network() -> None:
     assert training.train(drawn(40)).name == training.train(drawn(40)).name
     assert training.train(drawn(40)).name != training.train(drawn(40, seed=1)).name

@@ -2,7 +2,8 @@
 
 The loss is ListNet's (Cao et al., ICML 2007): cross entropy between a softmax over a list's
 scores and an even share for each item bought. Weights decay, the rate falls along half a
-cosine. The same examples give the same network.
+cosine. A few are trained from other beginnings and serve as one: what each learned by chance
+the others outvote. The same examples give the same network.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from recommend.ranker.examples import Example
-from recommend.ranker.network import FURTHEST, Network
+from recommend.ranker.features import Matrix
+from recommend.ranker.network import FURTHEST, Network, Vector
 
 if TYPE_CHECKING:
     import torch
@@ -24,19 +26,42 @@ LISTS: Final = 32
 
 RATE: Final = 3e-3
 DECAY: Final = 1e-4
-SEED: Final = 1
+SEEDS: Final = (1, 2, 3)
 
 
 def train(examples: Sequence[Example], epochs: Any = iter) -> Network:
-    """Learn from the examples. `epochs` wraps the loop over epochs (a progress bar)."""
-    import torch
-
+    """Learn from the examples. `epochs` wraps the loops over epochs (a progress bar)."""
     rows = np.concatenate([example.told for example in examples])
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
     lists = [_tensors(example, mean, spread) for example in examples]
+    return Network(mean, spread, joined([_train(lists, seed, epochs) for seed in SEEDS]))
+
+
+Trained = tuple[tuple[Matrix, Vector], ...]
+"""Weights (out, in) and a bias of each layer."""
+
+
+def joined(trained: Sequence[Trained]) -> Trained:
+    """The layers of a network whose scores are the mean of theirs: they lie side by side."""
+    from scipy.linalg import block_diag
+
+    first, *middle, last = zip(*trained, strict=True)
+    beside = [(block_diag(*(w for w, _ in layer)), _in_line(layer)) for layer in middle]
+    weights = (np.concatenate([w for w, _ in last], axis=1) / len(trained)).astype(np.float32)
+    bias: Vector = np.mean([b for _, b in last], axis=0, dtype=np.float32)
+    return ((np.concatenate([w for w, _ in first]), _in_line(first)), *beside, (weights, bias))
+
+
+def _in_line(layer: Sequence[tuple[Matrix, Vector]]) -> Vector:
+    return np.concatenate([bias for _, bias in layer])
+
+
+def _train(lists: Sequence["Listed"], seed: int, epochs: Any) -> Trained:
+    import torch
+
     # A generator of its own: other threads of this process draw from the common one.
-    chance = torch.Generator().manual_seed(SEED)
-    layers = _layers(rows.shape[1], chance)
+    chance = torch.Generator().manual_seed(seed)
+    layers = _layers(lists[0][0].shape[1], chance)
     optimizer = torch.optim.AdamW(_parameters(layers), lr=RATE, weight_decay=DECAY)
     steps = EPOCHS * -(-len(lists) // LISTS)
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -46,14 +71,15 @@ def train(examples: Sequence[Example], epochs: Any = iter) -> Network:
             _loss(layers, [lists[int(n)] for n in chosen]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             rate.step()
-    kept = tuple((w.detach().numpy().copy(), b.detach().numpy().copy()) for w, b in layers)
-    return Network(mean, spread, kept)
+    return tuple((w.detach().numpy().copy(), b.detach().numpy().copy()) for w, b in layers)
 
 
 Layers = list[tuple["torch.Tensor", "torch.Tensor"]]
+Listed = tuple["torch.Tensor", "torch.Tensor"]
+"""What is told of a list's candidates, and the share that each should have."""
 
 
-def _tensors(example: Example, mean: Any, spread: Any) -> tuple["torch.Tensor", "torch.Tensor"]:
+def _tensors(example: Example, mean: Any, spread: Any) -> "Listed":
     import torch
 
     told = np.clip((example.told - mean) / spread, -FURTHEST, FURTHEST).astype(np.float32)
@@ -79,7 +105,7 @@ def _parameters(layers: Layers) -> Iterator["torch.Tensor"]:
         yield bias
 
 
-def _loss(layers: Layers, lists: Sequence[tuple["torch.Tensor", "torch.Tensor"]]) -> "torch.Tensor":
+def _loss(layers: Layers, lists: Sequence["Listed"]) -> "torch.Tensor":
     """The mean over lists, of one product for all their candidates."""
     import torch
 

@@ -1,9 +1,9 @@
 """The ground that is measured on: the demo's shop in a cluster of the bench's own.
 
-It knows RECSITE_HOME of the bench, where the shop is imported and folded once and kept. It
-promises that every run measures on a fresh copy of that database, which it drops again, so
-that the second run finds what the first one found. It never touches another cluster: what
-DATABASE_URL names is not looked at.
+It knows RECSITE_HOME of the bench, where the shop is imported and folded once and kept, until
+another schema is migrated to. It promises that every run measures on a fresh copy of that
+database, which it drops again, so that the second run finds what the first one found. It never
+touches another cluster: what DATABASE_URL names is not looked at.
 """
 
 import fcntl
@@ -23,6 +23,9 @@ from django.db import connection
 
 from bench.sizes import Size
 from demo import memory, shop
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+SCHEMA: Final = "schema.txt"
 
 COPY: Final = "bench_run"
 EMPTY: Final = "bench_empty"
@@ -56,8 +59,7 @@ def alone(home: Path) -> Iterator[None]:
 
 def boot(home: Path, *, fresh: bool) -> None:
     """Have the bench's own Postgres running, and Django on it; `fresh` makes it anew."""
-    if fresh:
-        shutil.rmtree(home, ignore_errors=True)
+    keep_or_clear(home, fresh=fresh)
     for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
         os.environ.pop(name, None)
     os.environ["RECSITE_HOME"] = str(home)
@@ -65,6 +67,22 @@ def boot(home: Path, *, fresh: bool) -> None:
 
     start_database()
     django.setup()
+
+
+def keep_or_clear(home: Path, *, fresh: bool) -> None:
+    """Keep the shop that is there only where it is of this very schema: one that was migrated lacks
+    what a new one has, and a worker would encode its texts while others are measured."""
+    said = home / SCHEMA
+    if fresh or not said.exists() or said.read_text() != _migrations():
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        said.write_text(_migrations())
+
+
+def _migrations() -> str:
+    """The names of all migrations, a line each."""
+    found = (ROOT.glob(pattern) for pattern in ("*/migrations/*.py", "migrations/versions/*.py"))
+    return "\n".join(sorted(str(file.relative_to(ROOT)) for each in found for file in each))
 
 
 def prepare(home: Path, size: Size) -> Path:

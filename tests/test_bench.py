@@ -168,6 +168,21 @@ class TestGround:
             with ground.alone(tmp_path / "home"):
                 pass
 
+    def test_a_kept_shop_stays_only_while_the_schema_does(self, tmp_path: Path) -> None:
+        home = tmp_path / "home"
+
+        def is_kept(*, fresh: bool) -> bool:
+            (home / "kept").touch()
+            ground.keep_or_clear(home, fresh=fresh)
+            return (home / "kept").exists()
+
+        ground.keep_or_clear(home, fresh=False)
+        assert is_kept(fresh=False)
+        assert not is_kept(fresh=True)
+        (home / ground.SCHEMA).write_text("0001_initial.py")
+        assert not is_kept(fresh=False)
+        assert is_kept(fresh=False)
+
 
 def test_every_measurement_of_a_shop_runs(stocked: Shop, tmp_path: Path) -> None:
     sections = dict(bench.measure(stocked, SMOKE, tmp_path))

@@ -145,15 +145,10 @@ class EventRowAdmin(ReadOnly):
     ordering = ("-id",)
     sortable_by = ()
 
-    def get_search_results(
-        self, request: HttpRequest, rows: QuerySet[Any], term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = term.strip()
-        if not term:
-            return rows, False
+    def exactly(self, term: str) -> Q:
         if found := as_uuid(term):
-            return rows.filter(Q(id=found) | Q(recommendation_id=found)), False
-        return rows.filter(**{"subject" if is_shopper(term) else "item_id": term}), False
+            return Q(id=found) | Q(recommendation_id=found)
+        return Q(**{"subject" if is_shopper(term) else "item_id": term})
 
     @display(description="event", label=COLOURS)
     def what(self, row: EventRow) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery, TextField
+from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
@@ -51,15 +51,10 @@ class SlateRowAdmin(ReadOnly):
         )
         return rows
 
-    def get_search_results(
-        self, request: HttpRequest, rows: QuerySet[Any], term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = term.strip()
-        if not term:
-            return rows, False
+    def exactly(self, term: str) -> Q:
         if found := as_uuid(term):
-            return rows.filter(id=found), False
-        return rows.filter(**{"subject" if is_shopper(term) else "scenario": term}), False
+            return Q(id=found)
+        return Q(**{"subject" if is_shopper(term) else "scenario": term})
 
     @display(description="scenario")
     def where(self, row: Any) -> SafeString:

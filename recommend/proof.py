@@ -6,7 +6,7 @@ proven is said (MonthsArchived), never called equal. It changes no row but by br
 projection to the log's end first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, Table, text
@@ -30,12 +30,7 @@ def verify(one: Projection) -> dict[str, tuple[str, str]]:
     with fold.alone(one), one_snapshot() as inside:
         coverage.require_whole(inside, one.NAME)
         counting = fold.catch_up(one, inside)
-        live = checksums(inside, one.TABLES)
-        with fold.beside(inside, one.TABLES):
-            one.fill(inside, counting)
-            built = checksums(inside, one.TABLES)
-        inside.execute(text(f"DROP SCHEMA {fold.SCRATCH} CASCADE"))
-    return {name: (live[name], built[name]) for name in live}
+        return _compared(inside, one.TABLES, lambda: one.fill(inside, counting))
 
 
 def verify_user_state() -> dict[str, tuple[str, str]]:
@@ -44,12 +39,22 @@ def verify_user_state() -> dict[str, tuple[str, str]]:
     tables = (*people.TABLES, *user_state.TABLES)
     with one_snapshot() as inside:
         coverage.require_whole(inside, coverage.EVERYBODY)
-        live = checksums(inside, tables)
-        with fold.beside(inside, tables):
-            people.fill(inside)
-            user_state.fill(inside)
-            built = checksums(inside, tables)
-        inside.execute(text(f"DROP SCHEMA {fold.SCRATCH} CASCADE"))
+        return _compared(inside, tables, lambda: _fill_state(inside))
+
+
+def _fill_state(inside: Connection) -> None:
+    people.fill(inside)
+    user_state.fill(inside)
+
+
+def _compared(
+    inside: Connection, tables: Sequence[Table], fill: Callable[[], object]
+) -> dict[str, tuple[str, str]]:
+    live = checksums(inside, tables)
+    with fold.beside(inside, tables):
+        fill()
+        built = checksums(inside, tables)
+    inside.execute(text(f"DROP SCHEMA {fold.SCRATCH} CASCADE"))
     return {name: (live[name], built[name]) for name in live}
 
 

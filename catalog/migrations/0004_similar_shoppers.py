@@ -16,7 +16,8 @@ class Migration(migrations.Migration):
             field=models.FloatField(
                 db_default=0.0,
                 default=0.0,
-                help_text="What those did lately who chose the same as the shopper.",
+                help_text="What those did lately who chose the same; in lists that start "
+                "from the shopper's history.",
                 validators=[
                     django.core.validators.MinValueValidator(0.0),
                     django.core.validators.MaxValueValidator(1000.0),

@@ -72,8 +72,9 @@ class Scenario(models.Model):
     again = _weight("What the shopper buys again and again.")
     shoppers = _weight(
         # Code from before the source may still be making scenarios.
-        "What those did lately who chose the same as the shopper.", db_default=0.0,
-    )  # fmt: skip
+        "What those did lately who chose the same; in lists that start from the shopper's history.",
+        db_default=0.0,
+    )
     exclude_seen = models.CharField(
         "leaves out", max_length=20, choices=ExcludeSeen.choices, default=ExcludeSeen.NONE
     )

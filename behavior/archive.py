@@ -5,8 +5,7 @@ are complete; that an archived fact is still known when it is delivered again; a
 month that is attached again counts once in every projection. It never decides when.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ from behavior import coverage, month_file, months
 from behavior.coverage import Archived
 from behavior.month_file import BadFile
 from behavior.months import ALONE, Month
-from recsite.db import cursor, one_snapshot
+from recsite.db import alone, cursor, one_snapshot
 
 
 class Refused(Exception):
@@ -57,7 +56,7 @@ def archive(month: Month, folder: Path, *, read: Sequence[str]) -> Archived:
     `read` are the snapshots of all projections; where one of them has not read everything,
     or something came meanwhile, nothing is changed. Raises Refused, BadFile, InUse.
     """
-    with _alone():
+    with alone("archive"):
         record = _written(month, folder)
         with transaction.atomic():
             _drop(record, read)
@@ -154,7 +153,7 @@ def attach(month: Month, *, readers: Sequence[str], folder: Path | None = None) 
     `readers` are the names of all projections. `folder` is where the file stands now, if it
     was moved. Raises Refused, BadFile, InUse; then nothing is changed.
     """
-    with _alone(), transaction.atomic():
+    with alone("archive"), transaction.atomic():
         record = coverage.record_of(month)
         if record is None:
             raise Refused(f"{month} is not archived.")
@@ -255,15 +254,3 @@ def _owe(record: Archived, readers: Sequence[str]) -> None:
     with cursor() as hot:
         values = {"readers": list(readers), "since": record.snapshot} | record.month._asdict()
         hot.execute(OWE, values)
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Two at once could write one file and record the other's; a session that dies lets go."""
-    with cursor() as session:
-        session.execute("SELECT pg_advisory_lock(hashtext('recsite.archive'))")
-    try:
-        yield
-    finally:
-        with cursor() as session:
-            session.execute("SELECT pg_advisory_unlock(hashtext('recsite.archive'))")

@@ -5,7 +5,6 @@ batch of work and nothing else, and that two workers do not do the same work. Wh
 has chosen another encoder, every text is encoded anew beside the vectors that serve.
 """
 
-import contextlib
 from collections.abc import Generator, Iterator
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from recommend import vectors
 from recommend.encoders import Encoder, chosen
-from recsite.db import connection, cursor
+from recsite.db import connection, cursor, if_alone
 
 BATCH: Final = 512
 
@@ -55,26 +54,13 @@ def embed() -> Iterator[int]:
     Ends at once where another worker is at it: that one will also do what is new.
     """
     encoder = chosen()
-    with _alone() as is_ours:
+    with if_alone("embed") as is_ours:
         if not is_ours or not (_is_live(encoder) or (yield from _anew(encoder))):
             return
         while (done := _queued(encoder)) is not None:
             # None of it was new where all of it came with the switch.
             if done:
                 yield done
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[bool]:
-    with cursor() as session:
-        taken = session.execute("SELECT pg_try_advisory_lock(hashtext('recsite.embed'))")
-        is_ours = taken.fetchone() == (True,)
-    try:
-        yield is_ours
-    finally:
-        if is_ours:
-            with cursor() as session:
-                session.execute("SELECT pg_advisory_unlock(hashtext('recsite.embed'))")
 
 
 def _is_live(encoder: Encoder) -> bool:

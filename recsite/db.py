@@ -130,3 +130,35 @@ def one_snapshot() -> Iterator[Connection]:
             hot.execute("SET LOCAL plan_cache_mode = auto")
         with connection() as inside:
             yield inside
+
+
+@contextlib.contextmanager
+def alone(what: str) -> Iterator[None]:
+    """Wait until nobody else is at `what`, and keep others from it; a session that dies lets go.
+
+    To be entered before a transaction: inside it, waiting would leave one with a snapshot of before.
+    """
+    with cursor() as session:
+        session.execute("SELECT pg_advisory_lock(hashtext('recsite.' || %s))", [what])
+    try:
+        yield
+    finally:
+        _let_go(what)
+
+
+@contextlib.contextmanager
+def if_alone(what: str) -> Iterator[bool]:
+    """The same without waiting: whether nobody else is at it."""
+    with cursor() as session:
+        taken = session.execute("SELECT pg_try_advisory_lock(hashtext('recsite.' || %s))", [what])
+        is_ours = taken.fetchone() == (True,)
+    try:
+        yield is_ours
+    finally:
+        if is_ours:
+            _let_go(what)
+
+
+def _let_go(what: str) -> None:
+    with cursor() as session:
+        session.execute("SELECT pg_advisory_unlock(hashtext('recsite.' || %s))", [what])

@@ -36,7 +36,7 @@ from recommend import fold, proof, travel
 from recommend.projections import PROJECTIONS
 from recommend.tasks import advance as advance_task
 from recsite import dashboard
-from recsite.db import cursor
+from recsite.db import alone, cursor
 from tests import oracle
 from tests.conftest import wipe
 from tests.given import (
@@ -432,7 +432,7 @@ def test_a_process_that_is_killed_at_any_moment_loses_and_doubles_nothing(tmp_pa
             assert process.stdout.readline() == "ready\n"
             time.sleep(chance.random() * 0.8)
             process.kill()
-        with archive._alone():  # its session in Postgres has ended, or is done
+        with alone("archive"):  # its session in Postgres has ended, or is done
             pass
         facts = sum(record.rows for record in coverage.archived())
         assert facts + len(rows()) == 3_000

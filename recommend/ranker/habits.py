@@ -5,14 +5,15 @@ move slowly, so they are no projection: each ranker has those of the log that it
 and nothing changes them but an erasure, which counts its person's items anew.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Column, Connection, Float, Index, Integer, Table, Text, text
 
-from recsite.db import METADATA, cursor
+from recsite import db
+from recsite.db import METADATA
 
 item_habit = Table(
     "item_habit",
@@ -87,14 +88,7 @@ def recount(inside: Connection, items: Sequence[int]) -> None:
         inside.execute(text(RECOUNT), {"items": items, "rankers": rankers})
 
 
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
+def alone() -> AbstractContextManager[None]:
     """Let nobody else write habits: those of a snapshot from before an erasure would bring its
-    person back. To be entered before the transaction, so that its snapshot is of afterwards."""
-    with cursor() as session:
-        session.execute("SELECT pg_advisory_lock(hashtext('recsite.habits'))")
-    try:
-        yield
-    finally:
-        with cursor() as session:
-            session.execute("SELECT pg_advisory_unlock(hashtext('recsite.habits'))")
+    person back."""
+    return db.alone("habits")

@@ -7,7 +7,6 @@ learned in the same way from all of them, so its figures are those of the former
 too little to learn from, it says so.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +24,7 @@ from recommend.ranker.examples import Example
 from recommend.ranker.network import Network
 from recommend.ranker.store import Judged
 from recommend.sources import NAMES
-from recsite.db import cursor, one_snapshot
+from recsite.db import if_alone, one_snapshot
 
 LEAST: Final = 300
 """Lists in which something was bought: fewer teach chance."""
@@ -69,7 +68,7 @@ def learn(until: datetime, each: Callable[..., Any] = iter) -> Learned:
     Costs three folds of the log and a few thousand lists; it ends at once where another worker
     is at it.
     """
-    with _alone() as is_ours:
+    with if_alone("ranker") as is_ours:
         if not is_ours:
             return Learned(None, False, "another process is at it")
         return _learn(until, each)
@@ -97,18 +96,6 @@ def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     return Learned(judged, is_better, _sentence(judged, is_better))
 
 
-@contextlib.contextmanager
-def _alone() -> Iterator[bool]:
-    with cursor() as session:
-        taken = session.execute("SELECT pg_try_advisory_lock(hashtext('recsite.ranker'))")
-        is_ours = taken.fetchone() == (True,)
-        try:
-            yield is_ours
-        finally:
-            if is_ours:
-                session.execute("SELECT pg_advisory_unlock(hashtext('recsite.ranker'))")
-
-
 def _examples(
     spans: Sequence[tuple[datetime, datetime]], each: Callable[..., Any]
 ) -> Iterator[Example]:
@@ -132,7 +119,7 @@ def _judge(made: Network, known: Sequence[Example], held: Sequence[Example]) -> 
 
 
 def _ndcg(scores: npt.NDArray[Any], example: Example) -> float:
-    """As metrics.judge has it; what is not among the candidates cannot be found."""
+    """As metrics.of_list has it; what is not among the candidates cannot be found."""
     top = np.argsort(-scores, kind="stable")[:AT]
     relevant = int(example.wanted.sum()) + example.missed
     return metrics.ndcg([bool(hit) for hit in example.wanted[top]], min(AT, relevant))

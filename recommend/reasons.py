@@ -43,9 +43,6 @@ ONCE: Final = "You bought this before"
 
 UNTRIED: Final = "Rarely shown so far: we are finding out who likes it"
 
-THEIRS: Final = "what you chose lately"
-"""What stands for the item behind a reason where there is no other one."""
-
 # The items that reasons name, with what this shopper did with each.
 NAME: Final = """
 SELECT item_key.item, item_key.key, coalesce(nullif(title, ''), item_key.key), coalesce(kinds, 0),
@@ -112,7 +109,7 @@ def _reason(part: Part, named: Mapping[int, Named]) -> Reason:
         is_habit = item is None or item.times >= HABIT
         return Reason(source, SENTENCES[source] if is_habit else ONCE)
     if item is None:
-        return Reason(source, SENTENCES[source].format(title=THEIRS))
+        return Reason(source, SENTENCES[source])
     deed = next((deed for kind, deed in DEEDS if item.kinds & 1 << kind), None)
     sentence = SENTENCES[source].format(title=item.title)
     return Reason(source, f"Because you {deed} {item.title}" if deed else sentence, item.item_id)

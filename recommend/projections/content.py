@@ -112,8 +112,9 @@ _STRONGEST: Final = "SELECT item FROM seed ORDER BY weight DESC, item LIMIT 1"
 
 # Passages nearest to the mean of the strongest seeds, then their items: at most twenty of a
 # text, or a thousand products of one name would be all there is. Nothing is like itself: the
-# strongest seed is there because of the next, or of none.
+# strongest seed is there because of the next, and an only one is not.
 SOURCE: Final = f"""(
+SELECT * FROM (
 SELECT {CONTENT} AS source, item, 1 - near.distance / 2 AS share,
        coalesce(nullif(({_STRONGEST}), item), ({_STRONGEST} OFFSET 1)) AS because
 FROM (SELECT passage, vector <=> (SELECT vector FROM taste) AS distance
@@ -122,7 +123,7 @@ FROM (SELECT passage, vector <=> (SELECT vector FROM taste) AS distance
      LATERAL (SELECT item FROM item_passage WHERE item_passage.passage = near.passage
               ORDER BY item LIMIT {OF_A_PASSAGE}) AS described
 ORDER BY near.distance, item LIMIT %(pool)s
-)"""
+) AS alike WHERE because IS NOT NULL)"""
 
 TASTE: Final = f"""
 SELECT avg(vector) AS vector

@@ -1,6 +1,10 @@
 """Content: the text of an item as of its newest fact, interned and encoded once by each encoder."""
 
+import os
+import subprocess
+import sys
 from io import StringIO
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,6 +19,8 @@ from recommend.encoders import ENCODERS, Encoder
 from recommend.projections import content
 from recommend.projections.content import LONGEST
 from tests.given import advance, ask, differing, encode, given, item, minute, passages
+
+ROOT = Path(__file__).resolve().parent.parent
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -315,3 +321,16 @@ def test_of_fifty_items_of_one_title_one_text_is_encoded() -> None:
     for number in range(50):
         item(f"i{number}", title="T-shirt")
     assert refreshed() == ["texts: 1 encoded (multilingual-1)"]
+
+
+def test_a_process_with_an_encoder_that_there_is_not_ends_with_a_sentence() -> None:
+    elsewhere = {"DATABASE_URL": "postgresql://nowhere/none", "RECSITE_ENCODER": "nonsense"}
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env=os.environ | elsewhere,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "recsite: RECSITE_ENCODER 'nonsense' is none of multilingual, english, english-int8,"
+        " english-static.\n",
+    )

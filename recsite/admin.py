@@ -212,7 +212,8 @@ class RankerRowAdmin(ReadOnly):
     readonly_fields = ("state", "quality", "blend", "before", "learned", "judged_on")
     when_empty = (
         "No ranker has been made yet",
-        f"It is learned once {LEAST} lists of the past had something in them that was then bought.",
+        f"The worker teaches one within an hour, once {LEAST} lists of the past had something in them "
+        "that was then bought; manage.py refresh --only ranker does so at once.",
     )
     ordering = ("-made_at",)
     sortable_by = ()

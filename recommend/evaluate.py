@@ -15,9 +15,8 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from behavior import coverage
-from behavior.events import Kind
 from catalog.wishes import wishes
-from recommend import split
+from recommend import goals, split
 from recommend.evaluation import known
 from recommend.evaluation.answers import Answer, answer
 from recommend.evaluation.judgement import AUC_GATHERED, TITLES, Judgement, judge
@@ -30,11 +29,7 @@ from recsite.numbers import many
 SCHEMA: Final = "rec_evaluate"
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
-KINDS: Final = {
-    "purchase": (Kind.PURCHASE,),
-    "event": (Kind.VIEW_ITEM, Kind.SELECT_ITEM, Kind.ADD_TO_CART, Kind.PURCHASE,
-              Kind.ADD_TO_WISHLIST, Kind.RATE, Kind.SHARE, Kind.FOLLOW),
-}  # fmt: skip
+GOALS: Final = {"purchase": goals.PURCHASE, "event": goals.DEED}
 """What judges: purchases, or whatever a shopper did for an item."""
 
 
@@ -45,7 +40,7 @@ class NothingToJudge(Exception):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to evaluate. Without a `cut` each shopper's last deed is held out. `of` is a key of
-    KINDS; `most` bounds the shoppers, who are drawn by a fixed hash."""
+    GOALS; `most` bounds the shoppers, who are drawn by a fixed hash."""
 
     cut: datetime | None
     scenario: str
@@ -95,13 +90,13 @@ def _moment(plan: Plan) -> str:
 
 @contextlib.contextmanager
 def _split(plan: Plan) -> Iterator[tuple[Connection, list[Target]]]:
-    kinds = KINDS[plan.of]
+    goal = GOALS[plan.of]
     if plan.cut is None:
-        with split.without_last(kinds, SCHEMA, most=plan.most) as (inside, targets):
+        with split.without_last(goal, SCHEMA, most=plan.most) as (inside, targets):
             yield inside, targets
     else:
         with split.before(plan.cut, SCHEMA) as inside:
-            yield inside, split.targets(inside, plan.cut, END, most=plan.most, kinds=kinds)
+            yield inside, split.targets(inside, plan.cut, END, goal, most=plan.most)
 
 
 def _answer(plan: Plan, target: Target) -> Answer:

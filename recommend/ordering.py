@@ -16,7 +16,7 @@ from recommend.candidates import Gathered, Wanted
 from recommend.ranker import store
 from recommend.ranker.features import Matrix
 from recommend.ranker.network import Network
-from recommend.ranker.store import Ranker
+from recommend.ranker.store import LISTS, Ranker
 
 _expected: Final[list[Ranker | None]] = [None]
 """Which ranker this process last saw live; the statement says whether it still is."""
@@ -32,7 +32,11 @@ def gather(wanted: Wanted) -> Gathered:
         # One that is gone again by now orders nothing.
         expected = _expected[0] = _find(gathered.standing["ranker"])
         gathered = _gather(wanted, expected)
-    return _ordered_by(_name(expected), gathered)
+    return _ordered_by(expected if _serves(expected, wanted) else None, gathered)
+
+
+def _serves(ranker: Ranker | None, wanted: Wanted) -> bool:
+    return ranker is not None and LISTS[wanted.seen != 0] in ranker.serves
 
 
 def _name(ranker: Ranker | None) -> str | None:
@@ -44,7 +48,7 @@ def _find(name: str | None) -> Ranker | None:
 
 
 def _gather(wanted: Wanted, ranker: Ranker | None) -> Gathered:
-    if ranker is None or wanted.now is None:
+    if ranker is None or wanted.now is None or not _serves(ranker, wanted):
         return candidates.gather(wanted)
     told = replace(wanted, ranker=ranker.name, now=ranker.clock(wanted.now))
     return candidates.gather(told, partial(_best_first, ranker.network))
@@ -54,5 +58,5 @@ def _best_first(network: Network, told: Matrix) -> npt.NDArray[np.intp]:
     return np.argsort(-network.scores(told), kind="stable")
 
 
-def _ordered_by(ranker: str | None, gathered: Gathered) -> Gathered:
-    return gathered._replace(standing=gathered.standing | {"ranker": ranker})
+def _ordered_by(ranker: Ranker | None, gathered: Gathered) -> Gathered:
+    return gathered._replace(standing=gathered.standing | {"ranker": _name(ranker)})

@@ -17,10 +17,10 @@ from django.db import transaction
 from sqlalchemy import Connection, text
 
 from behavior import coverage, people, user_state
-from behavior.events import Kind
 from behavior.user_state import KIND_LIST
 from catalog.countings import wanted
-from recommend import fold
+from recommend import fold, goals
+from recommend.goals import Goal
 from recommend.projections import covisit, popularity
 from recommend.ranker import store
 from recsite.db import one_snapshot
@@ -44,13 +44,16 @@ BEFORE: Final = "id < first_id(CAST('{cut}' AS timestamptz))"
 # Who did it, as a person: none who is hidden.
 _WHO: Final = "CASE WHEN person.subject IS NULL THEN deed.subject ELSE person.person END"
 
+# Whether a deed is what a list is for.
+_REACHES: Final = "(CAST(:strengths AS float8[]))[signal(kind, detail)] > 0"
+
 # Shoppers with a history before the cut, and the items they dealt with after it; hashing draws
 # the same shoppers each time.
 TARGETS: Final = f"""
 SELECT person, key, CAST(:cut AS timestamptz) AS at, items
 FROM (SELECT {_WHO} AS person, array_agg(DISTINCT item) AS items
       FROM whole_log AS deed LEFT JOIN person USING (subject)
-      WHERE id >= first_id(:cut) AND id < first_id(:until) AND kind = ANY(:kinds) AND item IS NOT NULL
+      WHERE id >= first_id(:cut) AND id < first_id(:until) AND {_REACHES} AND item IS NOT NULL
       GROUP BY 1) AS buyer
 JOIN subject_key ON subject_key.subject = person
 WHERE person IN (SELECT person FROM user_state)
@@ -70,7 +73,7 @@ CREATE TABLE held_out (
 # all their names.
 HOLD_OUT: Final = f"""
 WITH dealing AS (
-    SELECT subject, {_WHO} AS person, uuid_extract_timestamp(id) AS at, kind = ANY(:kinds) AS is_meant
+    SELECT subject, {_WHO} AS person, uuid_extract_timestamp(id) AS at, {_REACHES} AS is_meant
     FROM event AS deed LEFT JOIN person USING (subject)
     WHERE kind IN ({KIND_LIST}) AND item IS NOT NULL
 ), final AS (
@@ -88,12 +91,12 @@ NOT_HELD_OUT: Final = """
 NOT EXISTS (SELECT FROM held_out WHERE held_out.subject = whole_log.subject AND id >= since)
 """
 
-LAST: Final = """
+LAST: Final = f"""
 SELECT held_out.person, key, at, array_agg(DISTINCT item) AS items
 FROM held_out JOIN whole_log USING (subject)
 JOIN subject_key ON subject_key.subject = held_out.person
 WHERE id >= since AND id < first_id(at + interval '1 millisecond')
-  AND kind = ANY(:kinds) AND item IS NOT NULL
+  AND {_REACHES} AND item IS NOT NULL
 GROUP BY held_out.person, key, at
 ORDER BY hashint4(held_out.person), held_out.person
 """
@@ -128,7 +131,7 @@ def before(cut: datetime, schema: str) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def without_last(
-    kinds: Sequence[Kind], schema: str, *, most: int
+    goal: Goal, schema: str, *, most: int
 ) -> Iterator[tuple[Connection, list[Target]]]:
     """Inside the block serving answers as if at most so many shoppers had not come again: from
     the moment of their last deed of these kinds on nothing that they did is known. Of everybody
@@ -136,7 +139,7 @@ def without_last(
     with _apart(schema) as inside:
         _know(inside, "true")
         people.fill(inside)
-        told = {"kinds": [kind.value for kind in kinds], "most": most}
+        told = {"strengths": goals.strengths(goal), "most": most}
         inside.execute(text(HELD_OUT))
         inside.execute(text(HOLD_OUT), told)
         inside.execute(text("ANALYZE held_out"))
@@ -146,11 +149,10 @@ def without_last(
 
 
 def targets(
-    inside: Connection, cut: datetime, until: datetime, *, most: int,
-    kinds: Sequence[Kind] = (Kind.PURCHASE,),
+    inside: Connection, cut: datetime, until: datetime, goal: Goal, *, most: int
 ) -> list[Target]:  # fmt: skip
     """At most so many shoppers who were known before the cut and came again until then."""
-    told = {"cut": cut, "until": until, "most": most, "kinds": [kind.value for kind in kinds]}
+    told = {"cut": cut, "until": until, "most": most, "strengths": goals.strengths(goal)}
     return _targets(inside, TARGETS, told)
 
 

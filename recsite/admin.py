@@ -5,7 +5,7 @@ never counted: pages are walked, searches are exact, and time is bounded unless 
 """
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -22,6 +22,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from behavior.events import Kind
 from catalog import countings, wording
 from recommend.ranker.learn import LEAST
+from recommend.ranker.store import LISTS
 from recsite import dashboard, keys
 from recsite import people_admin as people_admin
 from recsite import slates_admin as slates_admin
@@ -204,16 +205,40 @@ class ProjectionRowAdmin(ReadOnly):
         return dashboard.waiting(row.snapshot)
 
 
+ORDERS: Final = {
+    (): "no lists", ("any", "new"): "all lists",
+    ("any",): "lists that show what the shopper knows, too",
+    ("new",): "lists of what is new to the shopper",
+}  # fmt: skip
+"""What a ranker orders, by store.Judged.serves."""
+
+TAUGHT: Final = {
+    "purchase": "purchases", "purchase or cart": "purchases, carts and wishlists",
+    "event": "whatever shoppers choose to look at",
+}  # fmt: skip
+"""What it learned, by a goal's name."""
+
+
 @admin.register(RankerRow)
 class RankerRowAdmin(ReadOnly):
     list_display = ("name", "state", "made_at", "quality", "blend", "learned")
-    fields = ("name", "state", "quality", "blend", "before", "learned", "judged_on", "until",
-              "made_at", "live_since")  # fmt: skip
-    readonly_fields = ("state", "quality", "blend", "before", "learned", "judged_on")
+    fields = ("name", "state", "quality", "blend", "before", "orders", "goal", "learned", "judged_on",
+              "until", "made_at", "live_since")  # fmt: skip
+    readonly_fields = (
+        "state",
+        "quality",
+        "blend",
+        "before",
+        "orders",
+        "goal",
+        "learned",
+        "judged_on",
+    )
     when_empty = (
         "No ranker has been made yet",
         f"The worker teaches one within an hour, once {LEAST} lists of the past had something in them "
-        "that was then bought; manage.py refresh --only ranker does so at once.",
+        "that was then bought, or, where nothing is, looked at; manage.py refresh --only ranker does "
+        "so at once.",
     )
     ordering = ("-made_at",)
     sortable_by = ()
@@ -237,6 +262,14 @@ class RankerRowAdmin(ReadOnly):
     @display(description="of the one before")
     def before(self, row: RankerRow) -> str:
         return _figure(row.judged.get("live"))
+
+    @display(description="better than the blend in")
+    def orders(self, row: RankerRow) -> str:
+        return ORDERS[tuple(row.judged.get("serves", LISTS if row.live_since else ()))]
+
+    @display(description="learned what is followed by")
+    def goal(self, row: RankerRow) -> str:
+        return TAUGHT[row.judged.get("goal", "purchase")]
 
     @display(description="learned from")
     def learned(self, row: RankerRow) -> str:

@@ -33,6 +33,7 @@ from tests.given import (
     names,
     purchase,
     quarantine,
+    rate,
     rule,
     state,
     view,
@@ -179,6 +180,11 @@ def test_a_person_is_held_out_under_all_their_names() -> None:
         assert state("ann") == [("view_item", "a")]
 
 
+def test_a_rating_is_liked_from_above_the_middle_on() -> None:
+    given(view("ann", "a"), rate("ann", "b", stars=2.5, at=10), rate("ann", "c", stars=3, at=20))
+    assert held_out(Kind.RATE) == [("user:ann", {"c"}, 20)]
+
+
 def test_nobody_who_is_hidden_is_asked_for() -> None:
     given(view("ann", "a"), purchase("ann", "b", at=10), quarantine("ann", at=20))
     assert held_out(Kind.PURCHASE) == []
@@ -188,10 +194,10 @@ def test_a_split_within_a_split_knows_no_more_than_the_outer_one() -> None:
     given(view("ann", "a"), purchase("ann", "b", at=10), view("bob", "a"), view("bob", "b", at=10))
     bought, until = (Kind.PURCHASE, Kind.VIEW_ITEM), minute(99)
     with split.before(minute(5), "rec_examples") as inside:
-        assert len(split.targets(inside, minute(5), until, most=9, kinds=bought)) == 2
+        assert len(split.targets(inside, minute(5), until, bought, most=9)) == 2
     with split.without_last((Kind.PURCHASE,), "rec_evaluate", most=9):
         with split.before(minute(5), "rec_examples") as inside:
-            later = split.targets(inside, minute(5), until, most=9, kinds=bought)
+            later = split.targets(inside, minute(5), until, bought, most=9)
             assert _told(later) == [("user:bob", {"b"}, 5)]
         assert state("bob") == [("view_item", "b"), ("view_item", "a")]
 
@@ -255,7 +261,7 @@ def test_a_ranker_is_taught_from_what_is_known_and_nothing_of_it_stays() -> None
     staples()
     plan = Plan(END - timedelta(days=7, hours=1), "home", 1, None, 60)
     blend, ranked = evaluate(plan), evaluate(replace(plan, with_ranker=True))
-    assert ranked.notes[-1].endswith("it is live.")
+    assert ranked.notes[-1].endswith("it is live for lists of any items.")
     (before,), (after,) = figures(blend, "all", "ndcg"), figures(ranked, "all", "ndcg")
     assert before is not None
     assert after is not None
@@ -384,4 +390,4 @@ def test_a_report_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_every_kind_that_judges_is_a_dealing() -> None:
-    assert set(evaluation.KINDS["event"]) <= set(user_state.KINDS)
+    assert set(evaluation.GOALS["event"]) <= set(user_state.KINDS)

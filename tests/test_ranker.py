@@ -1,6 +1,7 @@
 """The ranker: what it is told, what it learns, when it serves, and that it can be proven."""
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import pytest
 from django.test import Client
 from sqlalchemy import text
 
+from behavior.events import Event
 from catalog.scenarios import HOME
 from recommend import candidates, receipts
 from recommend.pipeline import Ask, compose, serve
@@ -144,7 +146,7 @@ SHOPPERS: Final = 60
 WEEKS: Final = 20
 
 
-def staples() -> None:
+def staples(have: Callable[..., Event] = purchase) -> None:
     """A shopper looks at gadgets all the time, and buys two staples in turns, one a week: the
     one they bought last is the one that they do not need, and the blend does not know."""
     for number in range(STAPLES):
@@ -156,7 +158,7 @@ def staples() -> None:
             event
             for who in range(SHOPPERS)
             for event in (
-                purchase(f"u{who}", f"staple{(who + week % 2) % STAPLES}", at=at + who),
+                have(f"u{who}", f"staple{(who + week % 2) % STAPLES}", at=at + who),
                 view(f"u{who}", f"gadget{(who * 7 + week * 11) % STAPLES}", at=at + who + 10),
                 view(f"u{who}", f"gadget{(who * 3 + week * 5) % STAPLES}", at=at + who + 20),
             )
@@ -193,6 +195,24 @@ def test_what_was_learned_serves_from_the_next_answer_and_its_receipt_names_it()
     turn = f"staple{(1 + WEEKS % 2) % STAPLES}"
     assert [shown.item_id for shown in before.items].index(turn) > 0
     assert after.items[0].item_id == turn
+
+
+@live
+def test_a_site_that_sells_nothing_learns_from_what_was_looked_at() -> None:
+    staples(have=view)
+    done = learn.learn(END)
+    assert done.is_live, done.said
+    assert done.judged is not None
+    assert done.judged.goal == "event"
+    assert done.judged.ndcg > done.judged.blend
+
+
+@live
+def test_a_shop_with_purchases_enough_learns_from_them_alone() -> None:
+    staples()
+    judged = learn.learn(END).judged
+    assert judged is not None
+    assert judged.goal == "purchase"
 
 
 def as_kept(slate: str) -> dict[str, Any]:

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from behavior.events import Kind
+from recommend import goals
 from recommend.candidates import RANKED
 from recommend.ranker import examples, learn
 from recommend.ranker.examples import Example
+from recommend.ranker.network import Network
+from recommend.ranker.store import Ranker
 from tests.given import advance, did, given, item, minute, purchase, view
 from tests.test_ranker_habits import DAY
 
@@ -62,8 +65,10 @@ def test_what_was_dealt_with_before_is_not_missed_in_a_list_of_new_items(committ
     given(purchase("ann", "mug", at=5 * DAY), purchase("ann", "cup", at=5 * DAY))
     given(purchase("ann", "jug", at=5 * DAY))
     advance()
-    found = list(examples.collect(learn.WANTED, minute(4 * DAY), minute(6 * DAY)))
-    assert [(int(e.wanted.sum()), e.missed) for e in found] == [(2, 1), (1, 1)]
+    found = list(examples.collect(learn.WANTED, minute(4 * DAY), minute(6 * DAY), goals.PURCHASE))
+    assert [(int(e.wanted.sum()), e.missed, e.is_new) for e in found] == [
+        (2, 1, False), (1, 1, True)
+    ]  # fmt: skip
 
 
 def test_lists_are_as_deep_as_those_that_are_ranked() -> None:
@@ -96,3 +101,24 @@ def test_better_is_surely_better_over_shoppers(
     ours: list[float], theirs: list[float], is_sure: bool
 ) -> None:
     assert learn._surely(ours, theirs) is is_sure
+
+
+def a_list(person: int, *told: float) -> Example:
+    """Two candidates, of which the first is so described and was bought; the blend has it second."""
+    rows = np.array([told, [0.0, 0.0]], np.float32)
+    return Example(person, rows, np.array([True, False]), np.array([0.0, 1.0]), 0)
+
+
+def liking(*weights: float) -> Network:
+    layer = np.array([weights], np.float32), np.zeros(1, np.float32)
+    return Network(np.zeros(2, np.float32), np.ones(2, np.float32), (layer,))
+
+
+def test_a_ranker_is_held_to_the_one_before_only_where_that_serves() -> None:
+    held = [a_list(n, 1, 0) for n in range(4)] + [a_list(n, 0, 1) for n in (4, 5)]
+    before = Ranker("before", liking(1, 1), minute(0), MOMENT, frozenset({"new"}))
+    mostly_right, wrong = liking(1, -1), liking(-1, -1)
+    assert learn._is_better("any", mostly_right, before, held)
+    assert not learn._is_better("new", mostly_right, before, held)
+    assert learn._is_better("new", before.network, before, held)
+    assert not learn._is_better("any", wrong, None, held)

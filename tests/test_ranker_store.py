@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -64,6 +65,29 @@ def test_one_that_goes_live_again_is_live_since_then() -> None:
     ((again,),) = ask("SELECT live_since FROM ranker WHERE is_live")
     assert again > first
     assert states() == {GOOD.name: (True, True, False), OTHER.name: (False, True, True)}
+
+
+def ranked_by(exclude_seen: str) -> str | None:
+    """The ranker of ann's list, by its receipt."""
+    name: str | None = compose(Ask("home", "user:ann", exclude_seen=exclude_seen), END).receipt[
+        "ranker"
+    ]
+    return name
+
+
+def test_one_that_is_good_for_some_lists_leaves_the_others_to_the_blend() -> None:
+    store.publish(GOOD, replace(JUDGED, serves=("any",)), END)
+    assert ranked_by("none") == GOOD.name
+    assert ranked_by("interacted") is None
+    store.publish(OTHER, replace(JUDGED, serves=("new",)), END)
+    assert ranked_by("none") is None
+    assert ranked_by("interacted") == ranked_by("purchased") == OTHER.name
+
+
+def test_one_from_before_that_was_judged_orders_all_lists() -> None:
+    store.publish(GOOD, JUDGED, END)
+    ask("UPDATE ranker SET judged = judged - 'serves' RETURNING name")
+    assert ranked_by("none") == ranked_by("interacted") == GOOD.name
 
 
 def test_an_equal_one_that_is_only_kept_leaves_the_live_one_live() -> None:

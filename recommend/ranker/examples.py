@@ -1,8 +1,9 @@
 """Examples: lists of the past, with what the shopper bought in the weeks after.
 
 For each of a few windows at the log's end the log before it is folded (recommend.split), every
-source is asked as serving asks it, and what a shopper bought in the window is what should have
-stood first. Each shopper gives two lists: of all items, and of those that were new to them.
+source is asked as serving asks it, and what a shopper bought in the window (or did, where a shop
+has another goal: recommend.goals) is what should have stood first. Each shopper gives two lists:
+of all items, and of those that were new to them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import text
 
-from behavior.events import Kind
 from behavior.user_state import KIND_LIST
-from recommend import candidates, split
+from recommend import candidates, goals, split
 from recommend.candidates import Wanted
+from recommend.goals import Goal
 from recommend.ranker import habits
 from recommend.ranker.features import Matrix
 from recsite.db import cursor
@@ -46,8 +47,9 @@ SELECT (SELECT uuid_extract_timestamp(id) FROM event
 FROM newest
 """
 
-BUYERS: Final = f"""
-SELECT count(DISTINCT subject) FROM event WHERE id >= first_id(%s) AND kind = {Kind.PURCHASE.value}
+SHOPPERS_SINCE: Final = """
+SELECT count(DISTINCT subject) FROM event
+WHERE id >= first_id(%(since)s) AND (%(strengths)s::float8[])[signal(kind, detail)] > 0
 """
 
 INTERACTED: Final = -1
@@ -57,13 +59,14 @@ INTERACTED: Final = -1
 class Example:
     """A list: `told` (candidates, features), `wanted` (candidates), whether each was bought;
     `blended` the candidates' scores in the blend; `missed` how much was bought that
-    should be in it and is not."""
+    should be in it and is not; `is_new` whether it leaves out what the shopper had dealt with."""
 
     person: int
     told: Matrix
     wanted: npt.NDArray[np.bool_]
     blended: npt.NDArray[np.float64]
     missed: int
+    is_new: bool = False
 
 
 def windows(until: datetime) -> list[tuple[datetime, datetime]]:
@@ -80,24 +83,25 @@ def windows(until: datetime) -> list[tuple[datetime, datetime]]:
     return [(end - length * (n + 1), end - length * n) for n in range(WINDOWS)]
 
 
-def most_lists(spans: Sequence[tuple[datetime, datetime]]) -> int:
-    """How many examples there can be at most: two of each shopper who bought in a window."""
+def most_lists(spans: Sequence[tuple[datetime, datetime]], goal: Goal) -> int:
+    """How many examples there can be at most: two of each shopper who reached it in a window."""
     if not spans:
         return 0
+    told = {"since": spans[-1][0], "strengths": goals.strengths(goal)}
     with cursor() as hot:
-        (buyers,) = hot.execute(BUYERS, [spans[-1][0]]).fetchone() or (0,)
-    return int(buyers) * 2 * len(spans)
+        (shoppers,) = hot.execute(SHOPPERS_SINCE, told).fetchone() or (0,)
+    return int(shoppers) * 2 * len(spans)
 
 
 def collect(
-    wanted: Wanted, cut: datetime, end: datetime, shoppers: Any = iter
+    wanted: Wanted, cut: datetime, end: datetime, goal: Goal, shoppers: Any = iter
 ) -> Iterator[Example]:
     """The examples of a window. `shoppers` wraps the loop over shoppers (a progress bar)."""
     with split.before(cut, SCHEMA) as inside:
         # The name of no ranker: these are the habits that this window knows.
         habits.fill(inside, "", cut)
         inside.execute(text("ANALYZE item_habit"))
-        targets = split.targets(inside, cut, end, most=SHOPPERS)
+        targets = split.targets(inside, cut, end, goal, most=SHOPPERS)
         dealt = split.dealt(inside, [target.person for target in targets])
         for target in shoppers(targets):
             for seen, relevant in (
@@ -107,7 +111,7 @@ def collect(
                 asked = replace(wanted, shopper=target.key, seen=seen, ranker="", now=cut)
                 example = _example(target.person, relevant, candidates.gather(asked))
                 if example is not None:
-                    yield example
+                    yield replace(example, is_new=seen == INTERACTED)
 
 
 def _example(

@@ -7,7 +7,7 @@ learned in the same way from all of them, so its figures are those of the former
 too little to learn from, it says so.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,11 +18,12 @@ import numpy.typing as npt
 from catalog.scenarios import HOME
 from recommend import metrics
 from recommend.candidates import RANKED, Wanted
+from recommend.goals import GOALS
 from recommend.projections.popularity import EVERYTHING
 from recommend.ranker import examples, store, training
 from recommend.ranker.examples import Example
 from recommend.ranker.network import Network
-from recommend.ranker.store import Judged
+from recommend.ranker.store import LISTS, Judged, Ranker
 from recommend.sources import NAMES
 from recsite.db import if_alone, one_snapshot
 
@@ -76,18 +77,16 @@ def learn(until: datetime, each: Callable[..., Any] = iter) -> Learned:
 
 def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     spans = examples.windows(until)
-    most = examples.most_lists(spans)
-    found = list(_examples(spans, each)) if most >= LEAST else []
+    goal, found = _found(spans, each)
     if len(found) < LEAST:
-        lists = len(found) or most
         if spans:
             with one_snapshot() as inside:
-                store.keep_too_few(inside, lists, spans[0][1])
-        return Learned(None, False, f"{lists} lists to learn from, {LEAST} are needed: "
+                store.keep_too_few(inside, len(found), spans[0][1])
+        return Learned(None, False, f"{len(found)} lists to learn from, {LEAST} are needed: "
                        "the blend serves alone")  # fmt: skip
     known, held = examples.held_out(found)
     made = training.train(known, each)
-    judged, is_better = _judge(made, known, held)
+    judged, is_better = _judge(goal, made, known, held)
     if is_better:
         store.publish(training.train(found, each), judged, spans[0][1])
     else:
@@ -96,26 +95,54 @@ def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     return Learned(judged, is_better, _sentence(judged, is_better))
 
 
-def _examples(
+def _found(
     spans: Sequence[tuple[datetime, datetime]], each: Callable[..., Any]
-) -> Iterator[Example]:
-    for cut, end in spans:
-        yield from examples.collect(WANTED, cut, end, each)
+) -> tuple[str, list[Example]]:
+    """The first goal that there are lists enough for, or the last; and its examples."""
+    found: list[Example] = []
+    for name, goal in GOALS.items():
+        if examples.most_lists(spans, goal) >= LEAST:
+            found = [e for span in spans for e in examples.collect(WANTED, *span, goal, each)]
+        if len(found) >= LEAST:
+            return name, found
+    return name, found
 
 
-def _judge(made: Network, known: Sequence[Example], held: Sequence[Example]) -> tuple[Judged, bool]:
+def _judge(
+    goal: str, made: Network, known: Sequence[Example], held: Sequence[Example]
+) -> tuple[Judged, bool]:
     """On lists that it has not learned from: against the blend, and whatever is live. A shopper
     counts once, however many lists they gave: those of one shopper are not independent."""
     with one_snapshot() as inside:
         before = store.live(inside)
-    ours = _by_shopper(held, [_ndcg(made.scores(e.told), e) for e in held])
-    blend = _by_shopper(held, [_ndcg(e.blended, e) for e in held])
-    live = None
-    if before is not None:
-        theirs = [_ndcg(before.network.scores(e.told), e) for e in held]
-        live = _mean(_by_shopper(held, theirs))
-    judged = Judged(len(held), len(known), _mean(ours), _mean(blend), live)
-    return judged, _surely(ours, blend) and _mean(ours) >= ENOUGH * (live or 0.0)
+    serves = tuple(
+        name for name, of_kind in _by_kind(held) if _is_better(name, made, before, of_kind)
+    )
+    live = None if before is None else _mean(_of_network(before.network, held))
+    ours, blend = _mean(_of_network(made, held)), _mean(_of_blend(held))
+    return Judged(len(held), len(known), ours, blend, live, goal, serves), bool(serves)
+
+
+def _by_kind(held: Sequence[Example]) -> list[tuple[str, list[Example]]]:
+    """Each of store.LISTS with its lists."""
+    return [(name, [e for e in held if LISTS[e.is_new] == name]) for name in LISTS]
+
+
+def _is_better(name: str, made: Network, before: Ranker | None, held: Sequence[Example]) -> bool:
+    """Surely better than the blend, and about as good as what orders such lists now."""
+    ours = _of_network(made, held)
+    if not _surely(ours, _of_blend(held)):
+        return False
+    live = _of_network(before.network, held) if before and name in before.serves else [0.0]
+    return _mean(ours) >= ENOUGH * _mean(live)
+
+
+def _of_network(network: Network, held: Sequence[Example]) -> list[float]:
+    return _by_shopper(held, [_ndcg(network.scores(e.told), e) for e in held])
+
+
+def _of_blend(held: Sequence[Example]) -> list[float]:
+    return _by_shopper(held, [_ndcg(e.blended, e) for e in held])
 
 
 def _ndcg(scores: npt.NDArray[Any], example: Example) -> float:
@@ -147,7 +174,10 @@ def _sentence(judged: Judged, is_live: bool) -> str:
     against = f"the blend has {judged.blend:.4f}"
     if judged.live is not None:
         against += f", the one before {judged.live:.4f}"
-    state = "it is live" if is_live else "not better, so it does not serve"
+    state = "not better, so it does not serve"
+    if is_live:
+        only = "" if len(judged.serves) > 1 else f" for lists of {judged.serves[0]} items"
+        state = f"it is live{only}"
     return (
         f"learned from {judged.learned} lists; on {judged.lists} others NDCG@{AT} {judged.ndcg:.4f}, "
         f"{against}: {state}"

@@ -8,6 +8,7 @@ habits while a list is kept that one of them ordered, so that it can be made aga
 
 import functools
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -54,8 +55,10 @@ SELECT name, features, network, judged, until, made_at, live_since, retired_at,
        coalesce(name = {wanted}, false) AS is_live FROM rec.ranker
 """
 
+# One that was judged before it was noted for which lists orders all, as it did.
 FIND: Final = """
-SELECT network::text, until, made_at FROM ranker WHERE name = %s AND network IS NOT NULL
+SELECT network::text, until, made_at, coalesce(judged->'serves', '["any", "new"]')::text
+FROM ranker WHERE name = %s AND network IS NOT NULL
 """
 KEEP: Final = """
 INSERT INTO ranker (name, features, network, judged, until, made_at, is_live)
@@ -91,27 +94,37 @@ MOST_LET_GO: Final = 10
 """Rankers whose habits go at once."""
 
 
+LISTS: Final = ("any", "new")
+"""Lists of any items, and those that leave out what the shopper knows: what decides in the one, an
+own habit, says nothing in the other, so a ranker may be good for one of them only."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """On `lists` of shoppers that nothing was learned from: NDCG@10, the mean over shoppers of the
     mean over their lists, of a network that learned from `learned` lists, of the blend alone, of
-    the ranker that was live (None: there was none)."""
+    the ranker that was live (None: there was none). `goal` is a key of recommend.goals.GOALS;
+    `serves` says for which LISTS it was surely better than the blend."""
 
     lists: int
     learned: int
     ndcg: float
     blend: float
     live: float | None
+    goal: str = "purchase"
+    serves: Sequence[str] = LISTS
 
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """A network, where the log ended when it was made, and how far that was behind the clock."""
+    """A network, where the log ended when it was made, how far that was behind the clock, and which
+    of LISTS it orders."""
 
     name: str
     network: Network
     until: datetime
     lag: timedelta
+    serves: frozenset[str] = frozenset(LISTS)
 
     def clock(self, now: datetime) -> datetime:
         """What the shop's time is: a history that was imported goes on from where it ended."""
@@ -133,8 +146,9 @@ def _read(name: str) -> Ranker:
         row = hot.execute(FIND, [name]).fetchone()
     if row is None:
         raise LookupError(name)
-    said, until, made_at = row
-    return Ranker(name, network.of_json(said), until, max(made_at - until, timedelta(0)))
+    said, until, made_at, serves = row
+    lag = max(made_at - until, timedelta(0))
+    return Ranker(name, network.of_json(said), until, lag, frozenset(orjson.loads(serves)))
 
 
 def live(inside: Connection) -> Ranker | None:

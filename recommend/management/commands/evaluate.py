@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 
 from behavior.coverage import MonthsArchived
-from recommend.evaluate import KINDS, NothingToJudge, Plan, Report, evaluate
+from recommend.evaluate import GOALS, NothingToJudge, Plan, Report, evaluate
 from recommend.evaluation import page
 from recommend.evaluation.intervals import Estimate
 from recommend.evaluation.judgement import FIGURES, Judged
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         held_out.add_argument(
             "--leave-last", action="store_true", help="hold out each shopper's last"
         )
-        parser.add_argument("--of", choices=tuple(KINDS), default="purchase", help="what judges")
+        parser.add_argument("--of", choices=tuple(GOALS), default="purchase", help="what judges")
         parser.add_argument("--scenario", default="home")
         parser.add_argument("--count", type=int, default=10)
         parser.add_argument("--exclude-seen", choices=tuple(SEEN))

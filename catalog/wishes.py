@@ -16,7 +16,7 @@ from recsite.db import cursor
 ASK: Final = """
 SELECT s.id, s.name, s.recipe, s.viewed, s.bought, s.led, s.content, s.popular, s.trending,
        s.again, s.exclude_seen, s.diversity, s.count, s.serendipity, s.most_per_category,
-       s.most_per_brand, s.most_per_seller, s.explore_slot, s.shoppers,
+       s.most_per_brand, s.most_per_seller, s.explore_slot, s.shoppers, s.linked,
        r.id, r.title, r.action, r.slot, r.factor,
        (SELECT item FROM item_key WHERE key = nullif(r.item_id, '')),
        r.category_id, nullif(r.brand, ''), nullif(r.attribute, ''), nullif(r.value, '')
@@ -60,6 +60,7 @@ class ScenarioSettings:
     most_per_seller: int | None = None
     explore_slot: int | None = None
     shoppers: float = 0.0
+    linked: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

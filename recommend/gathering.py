@@ -12,8 +12,8 @@ from behavior import people
 from behavior.events import Kind
 from recommend import again, shoppers, untried, vectors
 from recommend.projections import content, covisit, popularity
-from recommend.ranker import features, store
-from recommend.sources import AGAIN, SHOPPERS, VIEWED
+from recommend.ranker import features, links, store
+from recommend.sources import AGAIN, LINKED, SHOPPERS, VIEWED
 
 COLUMNS: Final = 12
 SCORE: Final = 2
@@ -119,10 +119,10 @@ ORDER BY {{first}}score DESC, fused.item
 LIMIT %(pool)s
 """
 # The ranker may find the best deep in any source, so they take turns: each proposes its next, the
-# shopper's own purchases three of them, their neighbours and similar shoppers two.
+# shopper's own purchases three of them, their neighbours, similar shoppers and links two.
 _TURN: Final = f"""row_number() OVER (PARTITION BY source ORDER BY share DESC, item)
-    / CASE source WHEN {AGAIN} THEN 3.0 WHEN {VIEWED} THEN 2.0
-                  WHEN {SHOPPERS} THEN 2.0 ELSE 1.0 END"""
+    / CASE WHEN source = {AGAIN} THEN 3.0 WHEN source IN ({VIEWED}, {SHOPPERS}, {LINKED}) THEN 2.0
+           ELSE 1.0 END"""
 
 # For the ranker: one look-up more for each of the best, and all that the shopper ever bought.
 _TOLD: Final = f"""
@@ -148,7 +148,8 @@ def _gathering(seeds: str, history: str, *, ranked: bool = False, exploring: boo
             "none": "", "turn": "", "turns": "", "untried": "", "trials": "",
             "best": _BEST.format(price="", first="")}  # fmt: skip
     if ranked:
-        said |= {"again": again.EVERY, "best": _TOLD, "none": ", NULL",
+        said |= {"shoppers": f"{peers}{links.SOURCE} UNION ALL ", "again": again.EVERY,
+                 "best": _TOLD, "none": ", NULL",
                  "turn": ", min(turn) AS turn", "turns": f", {_TURN} AS turn"}  # fmt: skip
     if exploring:
         said |= {"untried": _UNTRIED.format(best=said["best"]),

@@ -36,6 +36,7 @@ SENTENCES: Final = {
     "trending": "Rising fast",
     "again": "You buy this regularly",
     "shoppers": "Chosen by shoppers like you",
+    "linked": "Goes with what you chose",
 }
 
 ONCE: Final = "You bought this before"

@@ -7,7 +7,7 @@ from typing import Final
 
 from catalog.scenarios import SOURCES
 
-VIEWED, BOUGHT, LED, CONTENT, POPULAR, TRENDING, AGAIN, SHOPPERS = range(1, 9)
+VIEWED, BOUGHT, LED, CONTENT, POPULAR, TRENDING, AGAIN, SHOPPERS, LINKED = range(1, 10)
 
 NAMES: Final = SOURCES
 

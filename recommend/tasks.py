@@ -10,8 +10,8 @@ from celery import shared_task
 
 from behavior import wake
 from behavior.coverage import MonthsArchived
-from recommend import cores, encoders, fold
 from recommend import embed as embedding
+from recommend import encoders, fold
 from recommend.projections import PROJECTIONS
 from recommend.ranker import learn, store
 from recsite.db import cursor
@@ -79,6 +79,4 @@ def teach() -> None:
     now = datetime.now(UTC)
     store.let_go()
     if learn.is_due(now):
-        # Folds go on beside it, in this very process.
-        with cores.one():
-            logger.info("ranker: %s", learn.learn(now).said)
+        logger.info("ranker: %s", learn.learn(now).said)

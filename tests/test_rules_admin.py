@@ -164,7 +164,7 @@ def test_saving_a_scenario_is_an_event(merchant: Client) -> None:
     assert (home().viewed, home().name) == (0.5, "home")
     assert [told["scenario"]["viewed"] for told in wishes_told()] == [0.5]
     assert (
-        "again 2 · viewed 0.5"
+        "again 2 · linked 1 · viewed 0.5"
         in merchant.get(reverse("admin:catalog_scenario_changelist")).content.decode()
     )
 

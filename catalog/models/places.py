@@ -75,6 +75,11 @@ class Scenario(models.Model):
         "What those did lately who chose the same; in lists that start from the shopper's history.",
         db_default=0.0,
     )
+    linked = _weight(
+        "What all that the shopper chose speaks for, taken together; in a shopper's own list that a "
+        "ranker orders.",
+        db_default=0.0,
+    )
     exclude_seen = models.CharField(
         "leaves out", max_length=20, choices=ExcludeSeen.choices, default=ExcludeSeen.NONE
     )

@@ -17,10 +17,11 @@ from sqlalchemy import text
 
 from behavior.user_state import KIND_LIST
 from recommend import candidates, goals, split
-from recommend.candidates import Wanted
+from recommend.candidates import Candidate, Wanted
 from recommend.goals import Goal
-from recommend.ranker import habits
+from recommend.ranker import habits, links
 from recommend.ranker.features import Matrix
+from recommend.sources import LINKED
 from recsite.db import cursor
 
 SCHEMA: Final = "rec_examples"
@@ -98,9 +99,10 @@ def collect(
 ) -> Iterator[Example]:
     """The examples of a window. `shoppers` wraps the loop over shoppers (a progress bar)."""
     with split.before(cut, SCHEMA) as inside:
-        # The name of no ranker: these are the habits that this window knows.
+        # The name of no ranker: these are the habits and links that this window knows.
         habits.fill(inside, "", cut)
-        inside.execute(text("ANALYZE item_habit"))
+        links.fill(inside, "")
+        inside.execute(text("ANALYZE item_habit, item_link"))
         targets = split.targets(inside, cut, end, goal, most=SHOPPERS)
         dealt = split.dealt(inside, [target.person for target in targets])
         for target in shoppers(targets):
@@ -122,9 +124,14 @@ def _example(
     bought = np.array([item in relevant for item in found], dtype=bool)
     if gathered.told is None or not bought.any():
         return None
-    blended = np.array([candidate.score for candidate in gathered.candidates])
+    blended = np.array([_blended(candidate) for candidate in gathered.candidates])
     missed = len(relevant) - int(bought.sum())
     return Example(person, gathered.told, bought, blended, missed)
+
+
+def _blended(candidate: Candidate) -> float:
+    """Its score in the blend, which hears no links."""
+    return sum(part.share for part in candidate.parts if part.source != LINKED)
 
 
 def held_out(examples: Sequence[Example], part: int = 5) -> tuple[list[Example], list[Example]]:

@@ -1,6 +1,6 @@
 """Which ranker is live: every attempt to learn one, and the one that serves.
 
-It promises that readers see a ranker together with its habits, switched in one transaction,
+It promises that readers see a ranker together with its habits and links, switched in one transaction,
 and that one made for other features than this code has is never asked. Of two versions of the
 code that run at once each has a live one of its own. Those that were replaced stay, with their
 habits while a list is kept that one of them ordered, so that it can be made again.
@@ -18,7 +18,7 @@ from django.db import transaction
 from sqlalchemy import Boolean, Column, Connection, DateTime, Index, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from recommend.ranker import features, habits, network
+from recommend.ranker import features, habits, links, network
 from recommend.ranker.network import Network
 from recsite.db import METADATA, Xid8, connection, cursor, one_snapshot
 
@@ -43,7 +43,7 @@ never did, `retired_at` when another took its place; `recounted_xid` which trans
 counted some of its habits anew. An attempt that had too little to learn from has no `network`,
 and its `judged` says only how many lists it `found`."""
 
-TABLES: Final = (ranker, habits.item_habit)
+TABLES: Final = (ranker, habits.item_habit, links.item_link)
 
 LIVE: Final = f"(SELECT name FROM ranker WHERE is_live AND features = '{features.NAME}')"
 """As an SQL expression, for whoever serves."""
@@ -81,14 +81,18 @@ NEWEST: Final = "SELECT max(until) FROM ranker WHERE features = :features"
 UNNAMED: Final = """
 SELECT name FROM ranker
 WHERE NOT is_live AND retired_at < now() - interval '1 day'
-  AND EXISTS (SELECT FROM item_habit WHERE item_habit.ranker = ranker.name)
+  AND (EXISTS (SELECT FROM item_habit WHERE item_habit.ranker = ranker.name)
+       OR EXISTS (SELECT FROM item_link WHERE item_link.ranker = ranker.name))
   AND NOT EXISTS (
       SELECT FROM slate
       WHERE id >= first_id(made_at) AND id < first_id(retired_at + interval '1 hour')
         AND detail->'receipt'->>'ranker' = ranker.name)
 ORDER BY retired_at LIMIT :most
 """
-LET_GO: Final = "DELETE FROM item_habit WHERE ranker = ANY (:names)"
+LET_GO: Final = (
+    "DELETE FROM item_habit WHERE ranker = ANY (:names)",
+    "DELETE FROM item_link WHERE ranker = ANY (:names)",
+)
 
 MOST_LET_GO: Final = 10
 """Rankers whose habits go at once."""
@@ -165,6 +169,7 @@ def publish(made: Network, judged: Judged, until: datetime) -> None:
         inside.execute(text(RETIRE), whose)
         inside.execute(text(GO_LIVE), whose)
         habits.fill(inside, made.name, until)
+        links.fill(inside, made.name)
 
 
 def keep(inside: Connection, made: Network, judged: Judged, until: datetime) -> None:
@@ -186,10 +191,11 @@ def _keep(inside: Connection, name: str, made: bytes, judged: bytes, until: date
 
 
 def let_go() -> int:
-    """Drop the habits of rankers that nothing kept rests on any more; of how many that was."""
+    """Drop the habits and links of rankers that nothing kept rests on any more; of how many."""
     with habits.alone(), transaction.atomic(), connection() as inside:
         names = list(inside.scalars(text(UNNAMED), {"most": MOST_LET_GO}))
-        inside.execute(text(LET_GO), {"names": names})
+        for statement in LET_GO:
+            inside.execute(text(statement), {"names": names})
     return len(names)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from recommend import cores
 from recommend.ranker.examples import Example
 from recommend.ranker.features import Matrix
 from recommend.ranker.network import FURTHEST, Network, Vector
@@ -34,7 +35,10 @@ def train(examples: Sequence[Example], epochs: Any = iter) -> Network:
     rows = np.concatenate([example.told for example in examples])
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
     lists = [_tensors(example, mean, spread) for example in examples]
-    return Network(mean, spread, joined([_train(lists, seed, epochs) for seed in SEEDS]))
+    # Steps are so small that cores would rather wait for each other, for ten minutes where another
+    # process has one of them; folds and lists go on beside it.
+    with cores.one():
+        return Network(mean, spread, joined([_train(lists, seed, epochs) for seed in SEEDS]))
 
 
 Trained = tuple[tuple[Matrix, Vector], ...]

@@ -1,0 +1,137 @@
+"""Links: which items the whole of a shopper's choices speaks for (EASE, see ease).
+
+A source of its own, where a ranker serves: what neighbours near in time cannot say, for they see a
+shopper's last items only. Learned together with each ranker and kept under its name, so that what is
+served, and what is made again later, is what the ranker learned with. What it knows of persons are sums
+over those who chose two items; nobody's going changes it, and within a day another takes its place.
+"""
+
+from typing import Final
+
+import numpy as np
+from sqlalchemy import ARRAY, DDL, Column, Connection, Integer, Table, Text, event, text
+
+from behavior.events import Kind
+from recommend.ranker.ease import Choices, neighbours
+from recommend.sources import LINKED
+from recsite.db import METADATA, cursor
+
+item_link = Table(
+    "item_link",
+    METADATA,
+    Column("ranker", Text, primary_key=True),
+    Column("item", Integer, primary_key=True, autoincrement=False),
+    Column("items", ARRAY(Integer), nullable=False),
+    Column("weights", ARRAY(Integer), nullable=False),
+)
+"""The items that an item speaks for, heaviest first, in units of 2^-16: what serving reads."""
+
+# As the migration has it, for tables beside: whole arrays are read, a hundred at a request.
+event.listen(
+    item_link,
+    "after_create",
+    DDL(  # type: ignore[no-untyped-call]
+        "ALTER TABLE item_link ALTER items SET STORAGE PLAIN, ALTER weights SET STORAGE PLAIN"
+    ),
+)
+
+LINKS: Final = 50
+"""Kept of an item; twice as many were no better."""
+
+HEARD: Final = 100
+"""The shopper's last items that are heard; all of them were no better."""
+
+SPOKEN: Final = 1_000
+"""Items of which it is said how loudly; most are candidates of another source, and of those a ranker
+knows more for it (of a hundred only: 9% less NDCG@10 in a shop of ratings)."""
+
+ITEMS: Final = 5_000
+"""The best known ones are linked, the inverse of whose counts takes 200 MB and ten seconds; of the
+others the rest of the sources speak."""
+
+SHOPPERS: Final = 100_000
+"""Of a large shop those who came last say it as well as all."""
+
+LEAST_KNOWN: Final = 3
+"""Shoppers who chose an item that is linked."""
+
+_CHOSEN: Final = "kinds & {chosen} <> 0 AND kinds & {dismissed} = 0".format(
+    chosen=sum(
+        1 << kind
+        for kind in (Kind.VIEW_ITEM, Kind.SELECT_ITEM, Kind.ADD_TO_CART, Kind.PURCHASE, Kind.RATE,
+                     Kind.ADD_TO_WISHLIST, Kind.SHARE, Kind.FOLLOW)
+    ),
+    dismissed=1 << Kind.DISMISS,
+)  # fmt: skip
+
+# Numbers from 0 on, densely; the order of items is that of how well they are known.
+KNOWN: Final = f"""
+CREATE TEMP TABLE linked ON COMMIT DROP AS
+SELECT item, (row_number() OVER (ORDER BY count(*) DESC, item))::int - 1 AS place
+FROM user_item WHERE {_CHOSEN}
+GROUP BY item HAVING count(*) >= {LEAST_KNOWN} ORDER BY count(*) DESC, item LIMIT {ITEMS}
+"""
+CHOICES: Final = f"""
+COPY (
+    SELECT came.place, linked.place
+    FROM (SELECT person, (row_number() OVER (ORDER BY ids[1] DESC))::int - 1 AS place
+          FROM user_state ORDER BY ids[1] DESC LIMIT {SHOPPERS}) AS came
+    JOIN user_item USING (person) JOIN linked USING (item) WHERE {_CHOSEN}
+) TO STDOUT (FORMAT binary)
+"""
+HEADER, TRAILER = 19, 2
+"""Bytes of COPY's binary format before the rows and behind them."""
+
+ROW: Final = np.dtype(
+    [("fields", ">i2"), ("a", ">i4"), ("shopper", ">i4"), ("b", ">i4"), ("item", ">i4")]
+)
+
+IS_THERE: Final = "SELECT EXISTS (SELECT FROM item_link WHERE ranker = :ranker)"
+KEEP: Final = "COPY item_link (ranker, item, items, weights) FROM STDIN"
+
+
+def fill(inside: Connection, ranker: str) -> None:
+    """Learn from the state that is in front, for this ranker; one that has links keeps them."""
+    if inside.scalar(text(IS_THERE), {"ranker": ranker}):
+        return
+    inside.execute(text("DROP TABLE IF EXISTS linked"))
+    inside.execute(text(KNOWN))
+    items = list(inside.scalars(text("SELECT item FROM linked ORDER BY place")))
+    if items:
+        _keep(ranker, np.array(items), *neighbours(_choices(), len(items), LINKS))
+
+
+def _choices() -> Choices:
+    """As numbers, without an object a row: a shop has millions."""
+    with cursor() as hot, hot.copy(CHOICES) as out:
+        said = b"".join(bytes(part) for part in out)
+    rows = np.frombuffer(said[HEADER:-TRAILER], dtype=ROW)
+    return np.stack([rows["shopper"], rows["item"]], axis=1).astype(np.int32)
+
+
+def _keep(
+    ranker: str, items: "np.typing.NDArray[np.int64]", *found: "np.typing.NDArray[np.int64]"
+) -> None:
+    with cursor() as hot, hot.copy(KEEP) as into:
+        for item, places, weights in zip(items.tolist(), *found, strict=True):
+            known = weights > 0
+            if known.any():
+                into.write_row(
+                    (ranker, item, items[places[known]].tolist(), weights[known].tolist())
+                )
+
+
+# What all the shopper's last items speak for. `because` is the item that speaks loudest.
+SOURCE: Final = f"""(
+SELECT {LINKED} AS source, item, score::float8 / max(score) OVER () AS share, because
+FROM (
+    SELECT linked.item, sum(linked.weight) AS score,
+           (max((linked.weight::bigint << 32) + own.item) & 4294967295)::int AS because
+    FROM (SELECT item FROM user_item
+          WHERE person = (SELECT person FROM shopper) AND {_CHOSEN}
+            AND (%(weights)s::float8[])[{LINKED}] > 0
+          ORDER BY last DESC LIMIT {HEARD}) AS own
+    JOIN item_link AS known ON known.ranker = %(ranker)s AND known.item = own.item,
+    LATERAL unnest(known.items, known.weights) AS linked(item, weight)
+    GROUP BY linked.item ORDER BY score DESC, linked.item LIMIT {SPOKEN}
+) AS spoken_for)"""

@@ -19,19 +19,28 @@ VOICES: Final = 2
 UNIT: Final = 65_536
 """What a weight of 1 is kept as: sums of integers are the same whatever their order."""
 
+ROWS: Final = 500
+"""Put in order at a time: the places of all would take twice the memory of the weights."""
+
 Choices = npt.NDArray[np.int32]
 """(choices, 2): a shopper's and an item's number, both counted from 0; each pair once."""
 
 
 def neighbours(choices: Choices, items: int, most: int) -> tuple[npt.NDArray[np.int64], ...]:
     """(items, most): for each item those it speaks for most and their weights in UNIT, heaviest
-    first; a weight is 0 where there are no more. Takes items² numbers of four bytes, twice."""
+    first; a weight is 0 where there are no more. Takes items² numbers of four bytes, four times."""
     together = _together(choices, items)
     weights = _weights(together)
     weights[together < VOICES] = 0
-    heaviest = np.argsort(-weights, axis=1, kind="stable")[:, :most]
+    blocks = np.array_split(weights, items // ROWS + 1)
+    heaviest = np.concatenate([_heaviest(block, most) for block in blocks])
     kept = np.maximum(np.take_along_axis(weights, heaviest, axis=1), 0)
-    return heaviest.astype(np.int64), np.rint(kept * UNIT).astype(np.int64)
+    return heaviest, np.rint(kept * UNIT).astype(np.int64)
+
+
+def _heaviest(weights: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.int64]:
+    """Where each row's heaviest stand; of equals the lower number."""
+    return np.argsort(-weights, axis=1, kind="stable")[:, :most].astype(np.int64)
 
 
 def _together(choices: Choices, items: int) -> npt.NDArray[np.float32]:
@@ -54,7 +63,8 @@ def _weights(together: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     # In place: a positive definite matrix has a Cholesky factor, and that the inverse.
     factor, _ = lapack.spotrf(held, lower=True, overwrite_a=True)
     inverse, _ = lapack.spotri(factor, lower=True, overwrite_c=True)
-    weights: npt.NDArray[np.float32] = np.tril(inverse) + np.tril(inverse, -1).T
-    weights /= -np.diag(weights).copy()
+    lower = np.tril(inverse)
+    weights: npt.NDArray[np.float32] = lower + lower.T
+    weights /= -np.diag(lower)
     np.fill_diagonal(weights, 0)
     return weights

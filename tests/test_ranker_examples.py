@@ -1,5 +1,6 @@
 """Examples and the gate: which windows a log gives, what should have stood first, who counts."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -9,10 +10,10 @@ import pytest
 from behavior.events import Kind
 from recommend import goals
 from recommend.candidates import RANKED
-from recommend.ranker import examples, learn
+from recommend.ranker import examples, learn, store
 from recommend.ranker.examples import Example
 from recommend.ranker.network import Network
-from recommend.ranker.store import Ranker
+from recommend.ranker.store import LISTS, Ranker
 from tests.given import advance, did, given, item, minute, purchase, view
 from tests.test_ranker_habits import DAY
 
@@ -112,6 +113,18 @@ def a_list(person: int, *told: float) -> Example:
 def liking(*weights: float) -> Network:
     layer = np.array([weights], np.float32), np.zeros(1, np.float32)
     return Network(np.zeros(2, np.float32), np.ones(2, np.float32), (layer,))
+
+
+def test_one_that_is_good_for_fewer_lists_than_the_one_before_stays_out(committed: None) -> None:
+    held = [a_list(n, 1, 0) for n in range(4)]
+    held += [replace(a_list(n, 0, 1), is_new=True) for n in range(4)]
+    made = liking(1, -1)
+    judged, is_better = learn._judge("purchase", made, [], held)
+    assert (judged.serves, is_better) == (("any",), True)
+    store.publish(liking(1, 1), judged, minute(0))
+    assert learn._judge("purchase", made, [], held)[1]
+    store.publish(liking(2, 2), replace(judged, serves=LISTS), minute(0))
+    assert not learn._judge("purchase", made, [], held)[1]
 
 
 def test_a_ranker_is_held_to_the_one_before_only_where_that_serves() -> None:

@@ -120,7 +120,9 @@ def _judge(
     )
     live = None if before is None else _mean(_of_network(before.network, held))
     ours, blend = _mean(_of_network(made, held)), _mean(_of_blend(held))
-    return Judged(len(held), len(known), ours, blend, live, goal, serves), bool(serves)
+    judged = Judged(len(held), len(known), ours, blend, live, goal, serves)
+    # What the one before orders is not left to the blend.
+    return judged, bool(serves) and (before is None or before.serves <= set(serves))
 
 
 def _by_kind(held: Sequence[Example]) -> list[tuple[str, list[Example]]]:

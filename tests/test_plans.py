@@ -28,6 +28,7 @@ from tests.given import advance, ask, given, view
 LARGE_TABLES = (
     "item_key", "subject_key", "catalog_item", "user_state", "user_item", "neighbours", "covisit",
     "item_count", "popularity", "popularity_day", "embedding", "item_passage", "slate", "attribution",
+    "item_habit", "item_link",
     "event_2026_01", "event_2026_02", "event_2026_03", "event_late",
 )  # fmt: skip
 
@@ -71,6 +72,11 @@ FILL = (
     " SELECT uuidv7(), 'home', '{1,2,3}', 0, '0', '{}' FROM generate_series(1, 2000)",
     # What became of them; attribution's own fold follows only what names a slate.
     "INSERT INTO attribution SELECT uuidv7(), id, 2, unnest(items), 1 FROM slate",
+    # What two rankers know.
+    "INSERT INTO item_habit SELECT ranker, item, 9, 3, 7.0"
+    " FROM item_key, (VALUES ('one')) AS those(ranker)",
+    "INSERT INTO item_link SELECT ranker, item, '{1,2,3}', '{30,20,10}'"
+    " FROM item_key, (VALUES ('one')) AS those(ranker)",
 )
 
 
@@ -206,6 +212,9 @@ def test_what_a_ranker_is_told_is_looked_up_by_key(shop: None) -> None:
     plan = served(gathering.GATHER_RANKED)
     assert read_whole(plan) == []
     assert indexes(plan) >= GATHERED | {"user_state_pkey", "user_item_newest_idx"}
+    for table in ("item_habit", "item_link"):
+        (look_up,) = (n for n in nodes(plan) if n.get("Relation Name") == table)
+        assert "item = " in look_up["Index Cond"], f"all that a ranker knows is read: {table}"
 
 
 def test_a_list_from_given_items_is_gathered_through_indexes_alone(shop: None) -> None:

@@ -31,7 +31,8 @@ _DECAYED: Final = ", ".join(
     for days in HALF_LIVES
 )
 
-# To be joined to a relation `best` (item) of candidates: look-ups by key, one or two each.
+# To be joined to a relation `best` (item) of candidates: look-ups by key, one or two each. OFFSET 0
+# keeps the last of them one: joined, the planner would read all habits of the ranker.
 COLUMNS: Final = f"""ARRAY[
     (kinds >> {Kind.VIEW_ITEM.value}) & 1, (kinds >> {Kind.ADD_TO_CART.value}) & 1,
     (kinds >> {Kind.ADD_TO_WISHLIST.value}) & 1, hour_of(own.last), habit.times,
@@ -48,7 +49,10 @@ LEFT JOIN LATERAL (
 ) AS habit(times, {", ".join(f"decayed_{days}" for days in HALF_LIVES)}, oldest, newest) ON true
 LEFT JOIN popularity ON popularity.category = {EVERYTHING} AND popularity.item = best.item
 LEFT JOIN item_count ON item_count.item = best.item
-LEFT JOIN item_habit ON item_habit.ranker = %(ranker)s AND item_habit.item = best.item
+LEFT JOIN LATERAL (
+    SELECT buyers, rebuyers, gap FROM item_habit AS known
+    WHERE known.ranker = %(ranker)s AND known.item = best.item OFFSET 0
+) AS item_habit ON true
 """
 
 Matrix = npt.NDArray[np.float32]

@@ -280,13 +280,17 @@ def test_the_same_log_teaches_the_same() -> None:
 def test_the_admin_shows_each_attempt_with_its_figures(admin_client: Client) -> None:
     good, poor = training.train(drawn(20)), training.train(drawn(20, seed=1))
     with connection() as inside:
-        store.keep(inside, good, Judged(36, 144, 0.98, 0.63, None), NOW)
+        store.keep(inside, good, Judged(36, 144, 0.98, 0.63, None, "event", ("any",)), NOW)
         inside.execute(text(store.GO_LIVE), {"name": good.name})
-        store.keep(inside, poor, Judged(36, 144, 0.61, 0.63, 0.98), NOW)
+        store.keep(inside, poor, Judged(36, 144, 0.61, 0.63, 0.98, "purchase", ()), NOW)
     page = admin_client.get("/admin/recsite/rankerrow/").content.decode()
     assert [word in page for word in ("0.9800", "0.6100", "144 lists", "not better")] == [True] * 4
     own = admin_client.get(f"/admin/recsite/rankerrow/{poor.name}/change/").content.decode()
     assert "36 lists of shoppers it had not learned from" in own
+    assert [word in own for word in ("no lists", "purchases")] == [True] * 2
+    live = admin_client.get(f"/admin/recsite/rankerrow/{good.name}/change/").content.decode()
+    assert "lists that show what the shopper knows, too" in live
+    assert "whatever shoppers choose to look at" in live
 
 
 @live

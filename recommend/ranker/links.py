@@ -36,7 +36,8 @@ event.listen(
 )
 
 LINKS: Final = 50
-"""Kept of an item; twice as many were no better."""
+"""Kept of an item. Of twenty the order by links alone is as good, but a ranker is told of fewer
+candidates: 6% less NDCG@10 in a shop of ratings. A hundred were no better."""
 
 HEARD: Final = 100
 """The shopper's last items that are heard; all of them were no better."""

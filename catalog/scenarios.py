@@ -10,16 +10,8 @@ What came later than facts is off as shipped, and off wherever a fact does not n
 from typing import Any, Final
 
 SOURCES: Final = (
-    "viewed",
-    "bought",
-    "led",
-    "content",
-    "popular",
-    "trending",
-    "again",
-    "shoppers",
-    "linked",
-)
+    "viewed", "bought", "led", "content", "popular", "trending", "again", "shoppers", "linked",
+)  # fmt: skip
 """The weights of a scenario, one per source."""
 
 LATER: Final[dict[str, Any]] = {

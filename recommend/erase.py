@@ -23,7 +23,7 @@ from behavior.months import InUse, Month
 from catalog.countings import wanted
 from recommend import fold
 from recommend.projections import PROJECTIONS, Projection
-from recommend.ranker import habits
+from recommend.ranker import habits, store
 from recsite.db import METADATA, connection
 
 erasure = Table(
@@ -214,6 +214,7 @@ def _delete(
     for statement in STATE:
         inside.execute(text(statement), whom)
     habits.recount(inside, bought)
+    store.owe_links(inside)
     rejected.forget_found(refused, members.values() or refused.names)
     found = {"names": len(members), "events": events, "slates": slates}
     proof = inside.scalar(text(PROVE), found | {"asked_by": asked_by})

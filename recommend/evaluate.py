@@ -16,10 +16,11 @@ from sqlalchemy import Connection
 
 from behavior import coverage
 from catalog.wishes import wishes
-from recommend import goals, split
+from recommend import split
 from recommend.evaluation import known
 from recommend.evaluation.answers import Answer, answer
 from recommend.evaluation.judgement import AUC_GATHERED, TITLES, Judgement, judge
+from recommend.goals import GOALS
 from recommend.pipeline import Ask, Refused
 from recommend.ranker import learn, store
 from recommend.split import Target
@@ -29,9 +30,6 @@ from recsite.numbers import many
 SCHEMA: Final = "rec_evaluate"
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
-GOALS: Final = {"purchase": goals.PURCHASE, "event": goals.DEED}
-"""What judges: purchases, or whatever a shopper did for an item."""
-
 
 class NothingToJudge(Exception):
     """No shopper has both a history and anything that was held out."""
@@ -40,7 +38,7 @@ class NothingToJudge(Exception):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to evaluate. Without a `cut` each shopper's last deed is held out. `of` is a key of
-    GOALS; `most` bounds the shoppers, who are drawn by a fixed hash."""
+    goals.GOALS; `most` bounds the shoppers, who are drawn by a fixed hash."""
 
     cut: datetime | None
     scenario: str
@@ -81,8 +79,11 @@ def evaluate(plan: Plan, each: Callable[..., Any] = iter) -> Report:
     return Report(plan, judgement, [*_notes(plan, seen, judgement), *ranker])
 
 
+HELD: Final = {"purchase": "a purchase", "cart": "a purchase or cart", "event": "an event"}
+
+
 def _moment(plan: Plan) -> str:
-    held = "a purchase" if plan.of == "purchase" else "an event"
+    held = HELD[plan.of]
     if plan.cut is None:
         return f"{held} of theirs"
     return f"{plan.cut:%Y-%m-%d %H:%M %Z} and {held} after"

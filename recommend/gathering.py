@@ -75,7 +75,8 @@ WITH shopper AS MATERIALIZED (
 ), taste AS MATERIALIZED (
     {content.TASTE}
 ), proposed(source, item, share, because) AS (
-    {covisit.SOURCE} UNION ALL {content.SOURCE} UNION ALL {popularity.SOURCE} UNION ALL {{shoppers}}{{again}}
+    {covisit.SOURCE} UNION ALL {content.SOURCE} UNION ALL {popularity.SOURCE} UNION ALL
+    {{shoppers}}{{links}}{{again}}
 ), fused AS MATERIALIZED (
     SELECT item, sum(share) AS score, array_agg(source) AS sources, array_agg(share) AS shares,
            array_agg(because) AS becauses{{turn}}
@@ -144,11 +145,11 @@ _WITH_NEWEST: Final = "SELECT * FROM best UNION ALL SELECT *{none} FROM newest"
 
 def _gathering(seeds: str, history: str, *, ranked: bool = False, exploring: bool = False) -> str:
     peers = f"{shoppers.SOURCE} UNION ALL " if seeds is PERSONAL else ""
-    said = {"seeds": seeds, "shoppers": peers, "history": history, "again": again.SOURCE,
+    said = {"seeds": seeds, "shoppers": peers, "links": "", "history": history, "again": again.SOURCE,
             "none": "", "turn": "", "turns": "", "untried": "", "trials": "",
             "best": _BEST.format(price="", first="")}  # fmt: skip
     if ranked:
-        said |= {"shoppers": f"{peers}{links.SOURCE} UNION ALL ", "again": again.EVERY,
+        said |= {"links": f"{links.SOURCE} UNION ALL ", "again": again.EVERY,
                  "best": _TOLD, "none": ", NULL",
                  "turn": ", min(turn) AS turn", "turns": f", {_TURN} AS turn"}  # fmt: skip
     if exploring:

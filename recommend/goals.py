@@ -19,10 +19,10 @@ DEED: Final[Goal] = (*INTENT, Kind.VIEW_ITEM, Kind.SELECT_ITEM, Kind.RATE, Kind.
 
 GOALS: Final[Mapping[str, Goal]] = {
     "purchase": PURCHASE,
-    "purchase or cart": INTENT,
+    "cart": INTENT,
     "event": DEED,
 }
-"""By name, the one that says most of a list first."""
+"""By name, the one that says most of a list first; each also counts what those before it count."""
 
 
 def strengths(goal: Goal) -> list[float]:

@@ -232,7 +232,7 @@ def _ranker_changed(inside: Connection, slate: Slate) -> Iterator[str]:
     if is_recounted is None:
         yield f"the ranker {name} is gone, or reads features as this code does not"
     elif is_recounted:
-        yield f"what the ranker {name} knew of habits was counted anew since, for somebody was erased"
+        yield f"what the ranker {name} knew of items was counted anew since, for somebody was erased"
 
 
 def _other_encoder(inside: Connection, slate: Slate) -> Iterator[str]:

@@ -74,9 +74,10 @@ def embed() -> None:
 
 @shared_task(acks_late=True)
 def teach() -> None:
-    """Make a ranker anew where the log has gone on by a day, and let go of old ones' habits. A
-    worker that is killed meanwhile has changed nothing."""
+    """Make a ranker anew where the log has gone on by a day, let go of what old ones know, and of
+    who was erased. A worker that is killed meanwhile has changed nothing."""
     now = datetime.now(UTC)
     store.let_go()
+    store.settle_links()
     if learn.is_due(now):
         logger.info("ranker: %s", learn.learn(now).said)

@@ -213,7 +213,7 @@ ORDERS: Final = {
 """What a ranker orders, by store.Judged.serves."""
 
 TAUGHT: Final = {
-    "purchase": "purchases", "purchase or cart": "purchases, carts and wishlists",
+    "purchase": "purchases", "cart": "purchases, carts and wishlists",
     "event": "whatever shoppers choose to look at",
 }  # fmt: skip
 """What it learned, by a goal's name."""
@@ -224,16 +224,8 @@ class RankerRowAdmin(ReadOnly):
     list_display = ("name", "state", "made_at", "quality", "blend", "learned")
     fields = ("name", "state", "quality", "blend", "before", "orders", "goal", "learned", "judged_on",
               "until", "made_at", "live_since")  # fmt: skip
-    readonly_fields = (
-        "state",
-        "quality",
-        "blend",
-        "before",
-        "orders",
-        "goal",
-        "learned",
-        "judged_on",
-    )
+    readonly_fields = ("state", "quality", "blend", "before", "orders", "goal", "learned",
+                       "judged_on")  # fmt: skip
     when_empty = (
         "No ranker has been made yet",
         f"The worker teaches one within an hour, once {LEAST} lists of the past had something in them "

@@ -14,7 +14,16 @@ import psycopg
 from django.db import connection as django_connection
 from django.db import transaction
 from psycopg.types.json import set_json_dumps, set_json_loads
-from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine
+from sqlalchemy import (
+    DDL,
+    Connection,
+    Engine,
+    MetaData,
+    NullPool,
+    Table,
+    create_engine,
+    event,
+)  # fmt: skip
 from sqlalchemy.types import UserDefinedType
 
 METADATA = MetaData(
@@ -29,6 +38,14 @@ METADATA = MetaData(
 # orjson reads the log's details about three times as fast as json; set once for the process.
 set_json_loads(orjson.loads)
 set_json_dumps(orjson.dumps)
+
+
+def keep_in_line(table: Table, *columns: str) -> None:
+    """As its migration has it, wherever the table is made beside: arrays that serving reads whole are
+    neither compressed nor out of line."""
+    plain = ", ".join(f"ALTER {column} SET STORAGE PLAIN" for column in columns)
+    made = DDL(f"ALTER TABLE {table.name} {plain}")  # type: ignore[no-untyped-call]
+    event.listen(table, "after_create", made)
 
 
 class Xid8(UserDefinedType[str]):

@@ -15,8 +15,7 @@ from behavior import archive, months, user_state
 from behavior.coverage import MonthsArchived
 from behavior.events import Kind
 from behavior.months import Month
-from recommend import evaluate as evaluation
-from recommend import fold, split
+from recommend import fold, goals, split
 from recommend.evaluate import NothingToJudge, Plan, Report, evaluate
 from recommend.evaluation import answers
 from recommend.evaluation.judgement import AUC, AUC_GATHERED, FOUND
@@ -390,4 +389,4 @@ def test_a_report_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_every_kind_that_judges_is_a_dealing() -> None:
-    assert set(evaluation.GOALS["event"]) <= set(user_state.KINDS)
+    assert set(goals.DEED) <= set(user_state.KINDS)

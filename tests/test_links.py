@@ -1,7 +1,8 @@
 """Links: the closed-form model against its definition, and lists in which a ranker hears it."""
 
+import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -9,13 +10,26 @@ from sqlalchemy import text
 
 from catalog.models import Scenario
 from catalog.scenarios import SOURCES
-from recommend import split
-from recommend.pipeline import Ask, Composed, compose
+from recommend import erase, split
+from recommend.pipeline import Ask, Composed, compose, serve
 from recommend.ranker import ease, links, store
+from recommend.replay import replay
 from recommend.sources import LINKED, NAMES
 from recsite.db import one_snapshot
-from tests.given import advance, ask, dismiss, given, item, names, purchase, quarantine, rule, view
-from tests.test_ranker_habits import END, JUDGED, by_hand
+from tests.given import (
+    advance,
+    ask,
+    dismiss,
+    given,
+    item,
+    minute,
+    names,
+    purchase,
+    quarantine,
+    rule,
+    view,
+)  # fmt: skip
+from tests.test_ranker_habits import DAY, END, JUDGED, by_hand
 from tests.test_ranker_store import forget_rankers
 
 # ── the model ──────────────────────────────────────────────────────────────────────────────
@@ -161,12 +175,43 @@ def test_who_is_hidden_links_nothing() -> None:
     assert [names("item_key")[one] for one in items] == ["cake"]
 
 
+def spoken_for_by_tea(cut: datetime) -> set[str]:
+    """What tea speaks for, as learned from what was known then."""
+    key = names("item_key")
+    with split.before(cut, "rec_examples") as inside:
+        links.fill(inside, "")
+        rows = inside.execute(text("SELECT item, items FROM item_link"))
+        return {key[one] for item, items in rows if key[item] == "tea" for one in items}
+
+
+@live
+def test_an_erased_shopper_is_in_no_links_from_the_next_hour_on() -> None:
+    store.publish(by_hand(2), JUDGED, END)
+    store.publish(by_hand(*(name == "linked" for name in NAMES)), JUDGED, END)
+    slate, made = serve(ONLY, END)
+    assert listed(made) == ["cake"]
+    for who in range(2):
+        erase.erase(f"user:t{who}", asked_by="a test")
+    assert store.settle_links() == 2
+    assert store.settle_links() == 0
+    assert listed(compose(ONLY, END)) == []
+    assert ask("SELECT DISTINCT ranker FROM item_link") == ask(
+        "SELECT name FROM ranker WHERE is_live"
+    )
+    ((fresh,),) = ask("SELECT sum(cardinality(items)) FROM item_link")
+    ask("DELETE FROM item_link RETURNING item")
+    with one_snapshot() as inside:
+        links.fill(inside, "anew")
+    assert ask("SELECT sum(cardinality(items)) FROM item_link") == [(fresh,)]
+    assert any("counted anew" in said for said in replay(uuid.UUID(slate)).causes)
+
+
 @live
 def test_a_window_of_the_past_learns_from_that_window_alone() -> None:
+    given(*(view(f"m{n}", name, at=50 * DAY) for n in range(9) for name in ("tea", "hammer")))
     before = ask("SELECT count(*) FROM item_link")
-    with split.before(END - timedelta(days=3_000), "rec_examples") as inside:
-        links.fill(inside, "")
-        assert inside.scalar(text("SELECT count(*) FROM item_link")) == 0
+    assert spoken_for_by_tea(minute(40 * DAY)) == {"cake"}
+    assert spoken_for_by_tea(minute(51 * DAY)) == {"cake", "hammer"}
     assert ask("SELECT count(*) FROM item_link") == before
 
 

@@ -1,7 +1,7 @@
 """The ranker: what it is told, what it learns, when it serves, and that it can be proven."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -122,6 +122,24 @@ def test_networks_that_serve_as_one_give_the_mean_of_their_scores() -> None:
 def test_the_same_examples_make_the_same_network() -> None:
     assert training.train(drawn(40)).name == training.train(drawn(40)).name
     assert training.train(drawn(40)).name != training.train(drawn(40, seed=1)).name
+
+
+def test_it_learns_on_one_core_and_gives_the_others_back() -> None:
+    import torch
+
+    before, during = torch.get_num_threads(), set[int]()
+
+    def noting(epochs: Sequence[int]) -> Iterator[int]:
+        for epoch in epochs:
+            during.add(torch.get_num_threads())
+            yield epoch
+
+    torch.set_num_threads(2)
+    try:
+        training.train(drawn(10), noting)
+        assert (during, torch.get_num_threads()) == ({1}, 2)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_candidate_has_the_same_score_in_any_list() -> None:

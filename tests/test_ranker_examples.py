@@ -13,7 +13,7 @@ from recommend.candidates import RANKED
 from recommend.ranker import examples, learn, store
 from recommend.ranker.examples import Example
 from recommend.ranker.network import Network
-from recommend.ranker.store import LISTS, Ranker
+from recommend.ranker.store import LISTS, Judged, Ranker
 from tests.given import advance, did, given, item, minute, purchase, view
 from tests.test_ranker_habits import DAY
 
@@ -125,6 +125,14 @@ def test_one_that_is_good_for_fewer_lists_than_the_one_before_stays_out(committe
     assert learn._judge("purchase", made, [], held)[1]
     store.publish(liking(2, 2), replace(judged, serves=LISTS), minute(0))
     assert not learn._judge("purchase", made, [], held)[1]
+
+
+def test_one_before_that_the_blend_has_overtaken_holds_nobody_up(committed: None) -> None:
+    held = [a_list(n, 1, 0) for n in range(4)]
+    held += [replace(a_list(n, 0, 1), is_new=True) for n in range(4)]
+    store.publish(liking(-1, -1), Judged(9, 99, 0.4, 0.3, None), minute(0))
+    judged, is_better = learn._judge("purchase", liking(1, -1), [], held)
+    assert (judged.serves, is_better) == (("any",), True)
 
 
 def test_a_ranker_is_held_to_the_one_before_only_where_that_serves() -> None:

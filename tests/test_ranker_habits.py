@@ -137,7 +137,7 @@ def test_a_list_whose_ranker_lost_habits_to_an_erasure_says_so(shop: None) -> No
     before = listed()
     erase.erase("user:ann", asked_by="a test")
     assert replay(before).causes[0] == (
-        f"what the ranker {by_hand(1).name} knew of habits was counted anew since, for somebody"
+        f"what the ranker {by_hand(1).name} knew of items was counted anew since, for somebody"
         " was erased"
     )
     assert replay(listed()).causes == ()

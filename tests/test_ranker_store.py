@@ -16,6 +16,7 @@ from recommend.projections import PROJECTIONS
 from recommend.ranker import features, learn, store
 from recommend.ranker.network import Network
 from recommend.ranker.store import Judged
+from recommend.replay import replay
 from recsite.db import connection, one_snapshot
 from tests.given import advance, ask, dismiss, given, item, minute, purchase, rule, view
 from tests.test_ranker_habits import DAY, END, JUDGED, by_hand
@@ -82,6 +83,9 @@ def test_one_that_is_good_for_some_lists_leaves_the_others_to_the_blend() -> Non
     store.publish(OTHER, replace(JUDGED, serves=("new",)), END)
     assert ranked_by("none") is None
     assert ranked_by("interacted") == ranked_by("purchased") == OTHER.name
+    for seen in ("none", "interacted"):
+        slate, _ = serve(Ask("home", "user:ann", exclude_seen=seen), END)
+        assert replay(uuid.UUID(slate)).differences == ()
 
 
 def test_one_from_before_that_was_judged_orders_all_lists() -> None:

@@ -17,7 +17,6 @@ from django.db import transaction
 
 from behavior import tasks, wake
 from behavior.months import ahead
-from recommend import cores
 from recommend import tasks as folding
 from recsite.celery import app
 from recsite.db import cursor
@@ -244,12 +243,3 @@ def test_a_worker_has_a_thread_to_fold_with_while_all_that_takes_long_is_under_w
     assert sorted(slow) == ["recommend.tasks.embed", "recommend.tasks.teach"]
     assert app.conf.worker_concurrency == len(slow) + 1
     assert set(slow) <= set(app.tasks)
-
-
-def test_torch_has_one_core_while_a_worker_learns() -> None:
-    import torch
-
-    before = torch.get_num_threads()
-    with cores.one():
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == before

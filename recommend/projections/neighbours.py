@@ -10,19 +10,17 @@ from typing import Final
 
 from sqlalchemy import (
     ARRAY,
-    DDL,
     BigInteger,
     Column,
     Connection,
     Integer,
     SmallInteger,
     Table,
-    event,
     text,
 )
 
 from recommend.sources import BOUGHT, LED, VIEWED
-from recsite.db import METADATA
+from recsite.db import METADATA, keep_in_line
 
 NEIGHBOURS: Final = 50
 
@@ -36,15 +34,7 @@ neighbours = Table(
 )
 """The 50 heaviest pairs of an item in a channel, heaviest first: what serving reads."""
 
-# As the migration has it, for the tables of a rebuild: whole arrays are read, twenty at a
-# request, and must be neither compressed nor out of line.
-event.listen(
-    neighbours,
-    "after_create",
-    DDL(  # type: ignore[no-untyped-call]
-        "ALTER TABLE neighbours ALTER items SET STORAGE PLAIN, ALTER weights SET STORAGE PLAIN"
-    ),
-)
+keep_in_line(neighbours, "items", "weights")
 
 CREATE_CHANGED: Final = """
 CREATE TEMP TABLE IF NOT EXISTS changed_pair (

@@ -121,8 +121,17 @@ def _judge(
     live = None if before is None else _mean(_of_network(before.network, held))
     ours, blend = _mean(_of_network(made, held)), _mean(_of_blend(held))
     judged = Judged(len(held), len(known), ours, blend, live, goal, serves)
-    # What the one before orders is not left to the blend.
-    return judged, bool(serves) and (before is None or before.serves <= set(serves))
+    return judged, bool(serves) and _kept(before, held) <= set(serves)
+
+
+def _kept(before: Ranker | None, held: Sequence[Example]) -> set[str]:
+    """What is not to be left to the blend: what the one before still orders better."""
+    return {
+        name
+        for name, of_kind in _by_kind(held)
+        if before and name in before.serves and of_kind
+        and _mean(_of_network(before.network, of_kind)) > _mean(_of_blend(of_kind))
+    }  # fmt: skip
 
 
 def _by_kind(held: Sequence[Example]) -> list[tuple[str, list[Example]]]:

@@ -1,9 +1,10 @@
 """Which ranker is live: every attempt to learn one, and the one that serves.
 
-It promises that readers see a ranker together with its habits and links, switched in one transaction,
-and that one made for other features than this code has is never asked. Of two versions of the
-code that run at once each has a live one of its own. Those that were replaced stay, with their
-habits while a list is kept that one of them ordered, so that it can be made again.
+It promises that readers see a ranker together with its habits and links, switched in one
+transaction, that one made for other features than this code has is never asked, and that no links
+outlive an erasure for long. Of two versions of the code that run at once each has a live one of its
+own. Those that were replaced stay, with what they know while a list is kept that one of them ordered,
+so that it can be made again.
 """
 
 import functools
@@ -35,12 +36,14 @@ ranker = Table(
     Column("retired_at", DateTime(timezone=True)),
     Column("is_live", Boolean, nullable=False),
     Column("recounted_xid", Xid8),
+    Column("owes_links", Boolean, nullable=False, server_default=text("false")),
     Index("ranker_live_idx", "features", unique=True, postgresql_where=text("is_live")),
 )
 """`judged` says how one that learned so did on shoppers that it had not learned from, beside the
 blend; `until` where the log ended then; `live_since` when it last went live, null for one that
 never did, `retired_at` when another took its place; `recounted_xid` which transaction last
-counted some of its habits anew. An attempt that had too little to learn from has no `network`,
+counted some of its habits anew; `owes_links` whether somebody was erased since its links were learned.
+An attempt that had too little to learn from has no `network`,
 and its `judged` says only how many lists it `found`."""
 
 TABLES: Final = (ranker, habits.item_habit, links.item_link)
@@ -93,6 +96,18 @@ LET_GO: Final = (
     "DELETE FROM item_habit WHERE ranker = ANY (:names)",
     "DELETE FROM item_link WHERE ranker = ANY (:names)",
 )
+
+OWE: Final = """
+UPDATE ranker SET owes_links = true
+WHERE NOT owes_links AND EXISTS (SELECT FROM item_link WHERE item_link.ranker = ranker.name)
+"""
+FORGET_OWED: Final = """
+DELETE FROM item_link WHERE ranker IN (SELECT name FROM ranker WHERE owes_links)
+"""
+LIVE_AND_OWING: Final = "SELECT name FROM ranker WHERE owes_links AND is_live ORDER BY name"
+SETTLE: Final = """
+UPDATE ranker SET owes_links = false, recounted_xid = pg_current_xact_id() WHERE owes_links
+"""
 
 MOST_LET_GO: Final = 10
 """Rankers whose habits go at once."""
@@ -197,6 +212,21 @@ def let_go() -> int:
         for statement in LET_GO:
             inside.execute(text(statement), {"names": names})
     return len(names)
+
+
+def owe_links(inside: Connection) -> None:
+    """Somebody was erased: whatever links were learned before are to be learned anew."""
+    inside.execute(text(OWE))
+
+
+def settle_links() -> int:
+    """Learn the links of what is live anew, where somebody was erased since; of how many rankers they
+    are settled. Those of others go: they cannot be learned as of then, and replays say so."""
+    with habits.alone(), one_snapshot() as inside:
+        inside.execute(text(FORGET_OWED))
+        for name in inside.scalars(text(LIVE_AND_OWING)).all():
+            links.fill(inside, name)
+        return inside.execute(text(SETTLE)).rowcount
 
 
 def newest_until(inside: Connection) -> datetime | None:

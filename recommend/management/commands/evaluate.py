@@ -8,10 +8,11 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 
 from behavior.coverage import MonthsArchived
-from recommend.evaluate import GOALS, NothingToJudge, Plan, Report, evaluate
+from recommend.evaluate import NothingToJudge, Plan, Report, evaluate
 from recommend.evaluation import page
 from recommend.evaluation.intervals import Estimate
 from recommend.evaluation.judgement import FIGURES, Judged
+from recommend.goals import GOALS
 from recommend.pipeline import SEEN, Refused
 from recsite.progress import bar
 from recsite.times import moment

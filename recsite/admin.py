@@ -259,7 +259,7 @@ class RankerRowAdmin(ReadOnly):
     def orders(self, row: RankerRow) -> str:
         return ORDERS[tuple(row.judged.get("serves", LISTS if row.live_since else ()))]
 
-    @display(description="learned what is followed by")
+    @display(description="learned what leads to")
     def goal(self, row: RankerRow) -> str:
         return TAUGHT[row.judged.get("goal", "purchase")]
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from behavior import coverage
 from catalog.wishes import wishes
-from recommend import split
+from recommend import split, tune
 from recommend.evaluation import known
 from recommend.evaluation.answers import Answer, answer
 from recommend.evaluation.judgement import AUC_GATHERED, TITLES, Judgement, judge
@@ -134,10 +134,11 @@ def _live_ranker() -> list[str]:
 
 
 def _teach(inside: Connection, plan: Plan, each: Callable[..., Any]) -> list[str]:
-    """As the worker would have done, from what this split knows."""
+    """As the worker would have done, from what this split knows: weights that it chose since, too."""
+    tune.forget(learn.SCENARIO)
     taught = learn.learn(plan.cut or END, each)
     split.plan_once(inside)
-    return [f"Ranker: {taught.said}."]
+    return [f"Weights: {taught.weights}.", f"Ranker: {taught.said}."]
 
 
 def _notes(plan: Plan, seen: str, judgement: Judgement) -> list[str]:

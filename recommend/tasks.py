@@ -80,4 +80,6 @@ def teach() -> None:
     store.let_go()
     store.settle_links()
     if learn.is_due(now):
-        logger.info("ranker: %s", learn.learn(now).said)
+        done = learn.learn(now)
+        logger.info("weights: %s", done.weights)
+        logger.info("ranker: %s", done.said)

@@ -23,12 +23,13 @@ from behavior.events import Kind
 from catalog import countings, wording
 from recommend.ranker.learn import LEAST
 from recommend.ranker.store import LISTS
+from recommend.tune import LEAST as LEAST_TUNED
 from recsite import dashboard, keys
 from recsite import people_admin as people_admin
 from recsite import slates_admin as slates_admin
 from recsite import suspects_admin as suspects_admin
 from recsite.filters import Happened, Period, as_uuid, is_shopper
-from recsite.models import ApiKey, EventRow, ProjectionRow, RankerRow
+from recsite.models import ApiKey, EventRow, ProjectionRow, RankerRow, TuningRow
 from recsite.numbers import many
 from recsite.windows import ReadOnly
 
@@ -275,6 +276,56 @@ class RankerRowAdmin(ReadOnly):
             return "nothing"
         judged = f"{many(row.judged['lists'], 'list')} of shoppers it had not learned from"
         return f"{judged}; then it learned from them, too" if row.live_since else judged
+
+
+@admin.register(TuningRow)
+class TuningRowAdmin(ReadOnly):
+    """What the log says of a scenario's weights: saved where that was surely better."""
+
+    list_display = ("made_at", "scenario", "state", "quality", "before", "changed")
+    fields = ("scenario", "state", "quality", "before", "changed", "goal", "learned", "judged_on",
+              "until", "made_at")  # fmt: skip
+    readonly_fields = ("state", "quality", "before", "changed", "goal", "learned", "judged_on")
+    when_empty = (
+        "No weights have been tuned yet",
+        f"The worker chooses those of the home page with each ranker, from {LEAST_TUNED} lists on, as "
+        "long as nobody changes them by hand; manage.py tune --scenario NAME does so for any "
+        "scenario that starts from the shopper's history.",
+    )
+    ordering = ("-id",)
+    sortable_by = ()
+
+    @display(description="state", label={"saved": "success", "not better": "warning"})
+    def state(self, row: TuningRow) -> str:
+        return "saved" if row.is_saved else "not better"
+
+    @display(description="NDCG@10")
+    def quality(self, row: TuningRow) -> str:
+        return _figure(row.judged["ndcg"])
+
+    @display(description="of those that stood")
+    def before(self, row: TuningRow) -> str:
+        return _figure(row.judged["stood"])
+
+    @display(description="weights")
+    def changed(self, row: TuningRow) -> str:
+        moved = [
+            f"{name} {weight:g} → {row.weights[name]:g}"
+            for name, weight in row.stood.items() if row.weights[name] != weight
+        ]  # fmt: skip
+        return " · ".join(moved) or "none would be better"
+
+    @display(description="chosen by what leads to")
+    def goal(self, row: TuningRow) -> str:
+        return TAUGHT[row.judged["goal"]]
+
+    @display(description="chosen by")
+    def learned(self, row: TuningRow) -> str:
+        return many(row.judged["learned"], "list")
+
+    @display(description="judged on")
+    def judged_on(self, row: TuningRow) -> str:
+        return f"{many(row.judged['lists'], 'list')} of shoppers they were not chosen by"
 
 
 def _figure(value: float | None) -> str:

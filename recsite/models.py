@@ -122,6 +122,27 @@ class RankerRow(models.Model):
         return self.name
 
 
+class TuningRow(models.Model):
+    """An attempt to choose a scenario's weights by the log (table `rec.tuning`)."""
+
+    id = models.BigIntegerField(primary_key=True)
+    scenario = models.TextField()
+    made_at = models.DateTimeField("made")
+    until = models.DateTimeField("chosen by what happened until")
+    stood = models.JSONField()
+    weights = models.JSONField()
+    judged = models.JSONField()
+    is_saved = models.BooleanField("saved")
+
+    class Meta:
+        managed = False
+        db_table = "tuning"
+        verbose_name = "tuning"
+
+    def __str__(self) -> str:
+        return f"{self.scenario}, {self.made_at:%Y-%m-%d %H:%M}"
+
+
 class RejectedRow(models.Model):
     """A record that was refused (table `rec.rejected`)."""
 

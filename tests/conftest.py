@@ -98,23 +98,18 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
 
 @pytest.fixture
 def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Real commits on the test database, which is empty before and after."""
-    with django_db_blocker.unblock():
-        wipe()
-        yield
-        wipe()
-
-
-@pytest.fixture
-def own_scenarios(committed: None) -> Iterator[None]:
-    """`committed`, for tests that change scenarios: those outlive a wipe."""
+    """Real commits on the test database, which is empty before and after; scenarios stand as
+    they stood."""
     from catalog.models import Scenario
 
-    kept = list(Scenario.objects.values())
-    yield
-    Scenario.objects.exclude(pk__in=[row["id"] for row in kept]).delete()
-    for row in kept:
-        Scenario.objects.filter(pk=row["id"]).update(**row)
+    with django_db_blocker.unblock():
+        wipe()
+        kept = list(Scenario.objects.values())
+        yield
+        Scenario.objects.exclude(pk__in=[row["id"] for row in kept]).delete()
+        for row in kept:
+            Scenario.objects.filter(pk=row["id"]).update(**row)
+        wipe()
 
 
 @pytest.fixture

@@ -167,7 +167,9 @@ def test_counted_lists_part_their_thousands(admin_client: Client) -> None:
     assert "6 results ( 1,234 total )" in some_found
 
 
-@pytest.mark.parametrize("window", ["eventrow", "slaterow", "projectionrow", "rankerrow"])
+@pytest.mark.parametrize(
+    "window", ["eventrow", "slaterow", "projectionrow", "rankerrow", "tuningrow"]
+)
 def test_windows_are_for_looking(admin_client: Client, window: str) -> None:
     at = f"/admin/recsite/{window}/"
     assert admin_client.get(at).status_code == 200

@@ -84,7 +84,7 @@ ONLY = Ask("home", "user:ann", exclude_seen="interacted")
 
 
 @pytest.fixture
-def shop(own_scenarios: None) -> Iterator[None]:
+def shop(committed: None) -> Iterator[None]:
     """Three who like tea and cake, four who like nails and hammers; a ranker that hears only links."""
     for name in ("tea", "cake", "nail", "hammer", "rare"):
         item(name, title=name)

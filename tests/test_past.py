@@ -12,7 +12,7 @@ from catalog.scenarios import LATER
 from recsite.db import cursor
 from tests.given import Row, ask, item, rule
 
-pytestmark = pytest.mark.usefixtures("own_scenarios", "schema")
+pytestmark = pytest.mark.usefixtures("committed", "schema")
 
 # `changed_at` is the fact's time, which is cut to the millisecond.
 READ: Final = {
@@ -26,7 +26,7 @@ READ: Final = {
 
 
 @pytest.fixture
-def schema(own_scenarios: None) -> Iterator[None]:
+def schema(committed: None) -> Iterator[None]:
     with cursor() as hot:
         hot.execute("CREATE SCHEMA of_then")
     yield

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pytest
 from django.test import Client
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from behavior.events import Event
 from catalog.scenarios import HOME
 from recommend import candidates, receipts
+from recommend.blend import Heard
 from recommend.pipeline import Ask, compose, serve
 from recommend.ranker import examples, features, learn, network, store, training
 from recommend.ranker.examples import Example
@@ -81,6 +83,11 @@ def test_what_was_bought_more_often_than_the_rest_is_the_whole_of_the_best() -> 
 # ── network and training ───────────────────────────────────────────────────────────────────
 
 
+def heard(said: features.Matrix, bought: npt.NDArray[np.bool_]) -> Heard:
+    """A blend in which one source spoke."""
+    return Heard(np.outer(said, np.eye(len(NAMES))[0]).astype(np.float32), bought, 0)
+
+
 def drawn(lists: int, seed: int = 0, decides: int = 3) -> list[Example]:
     """Lists of twenty, in which the candidate with the most of one feature was bought."""
     chance = np.random.default_rng(seed)
@@ -88,7 +95,7 @@ def drawn(lists: int, seed: int = 0, decides: int = 3) -> list[Example]:
     for person in range(lists):
         rows = chance.normal(size=(20, 6)).astype(np.float32)
         bought = np.arange(20) == rows[:, decides].argmax()
-        made.append(Example(person, rows, bought, rows[:, 0].astype(np.float64), 0))
+        made.append(Example(person, rows, bought, 0, heard(rows[:, 0], bought)))
     return made
 
 

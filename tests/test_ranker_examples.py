@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from behavior.events import Kind
-from recommend import goals
+from recommend import goals, surely
 from recommend.candidates import RANKED
 from recommend.ranker import examples, learn, store
 from recommend.ranker.examples import Example
 from recommend.ranker.network import Network
 from recommend.ranker.store import LISTS, Judged, Ranker
 from tests.given import advance, did, given, item, minute, purchase, view
+from tests.test_ranker import heard
 from tests.test_ranker_habits import DAY
 
 MOMENT: Final = timedelta(milliseconds=1)
@@ -70,6 +71,7 @@ def test_what_was_dealt_with_before_is_not_missed_in_a_list_of_new_items(committ
     assert [(int(e.wanted.sum()), e.missed, e.is_new) for e in found] == [
         (2, 1, False), (1, 1, True)
     ]  # fmt: skip
+    assert [(int(e.heard.wanted.sum()), e.heard.missed) for e in found] == [(2, 1), (1, 1)]
 
 
 def test_lists_are_as_deep_as_those_that_are_ranked() -> None:
@@ -80,7 +82,8 @@ def test_lists_are_as_deep_as_those_that_are_ranked() -> None:
 
 
 def of(person: int) -> Example:
-    return Example(person, np.zeros((1, 1), np.float32), np.ones(1, bool), np.zeros(1), 0)
+    rows, bought = np.zeros((1, 1), np.float32), np.ones(1, bool)
+    return Example(person, rows, bought, 0, heard(rows[:, 0], bought))
 
 
 def test_a_shopper_counts_once_however_many_lists_they_gave() -> None:
@@ -101,13 +104,14 @@ def test_a_shopper_counts_once_however_many_lists_they_gave() -> None:
 def test_better_is_surely_better_over_shoppers(
     ours: list[float], theirs: list[float], is_sure: bool
 ) -> None:
-    assert learn._surely(ours, theirs) is is_sure
+    assert surely.is_better(ours, theirs) is is_sure
 
 
 def a_list(person: int, *told: float) -> Example:
     """Two candidates, of which the first is so described and was bought; the blend has it second."""
     rows = np.array([told, [0.0, 0.0]], np.float32)
-    return Example(person, rows, np.array([True, False]), np.array([0.0, 1.0]), 0)
+    bought, said = np.array([True, False]), np.array([0.0, 1.0], np.float32)
+    return Example(person, rows, bought, 0, heard(said, bought))
 
 
 def liking(*weights: float) -> Network:
@@ -135,7 +139,7 @@ def test_one_before_that_the_blend_has_overtaken_holds_nobody_up(committed: None
     assert (judged.serves, is_better) == (("any",), True)
 
 
-def test_a_ranker_is_held_to_the_one_before_only_where_that_serves() -> None:
+def test_a_ranker_is_held_to_the_one_before_only_where_that_serves(committed: None) -> None:
     held = [a_list(n, 1, 0) for n in range(4)] + [a_list(n, 0, 1) for n in (4, 5)]
     before = Ranker("before", liking(1, 1), minute(0), MOMENT, frozenset({"new"}))
     mostly_right, wrong = liking(1, -1), liking(-1, -1)

@@ -41,7 +41,7 @@ from tests.given import (
     view,
 )
 
-pytestmark = pytest.mark.usefixtures("own_scenarios")
+pytestmark = pytest.mark.usefixtures("committed")
 
 ITEMS: Final = tuple("abcdefgh")
 USERS: Final = ("ann", "bob", "cal", "dan")

@@ -18,7 +18,7 @@ from recommend.pipeline import Ask, Refused, compose
 from recsite.db import cursor
 from tests.given import START, advance, ask, differing, encode, given, item, just_did, rule
 
-pytestmark = pytest.mark.usefixtures("own_scenarios")
+pytestmark = pytest.mark.usefixtures("committed")
 
 ASKS: Final = (
     Ask("home", "user:ann", count=5),
@@ -180,7 +180,7 @@ def refresh(*args: str) -> str:
 
 
 @pytest.fixture
-def _drop(own_scenarios: None) -> Iterator[None]:
+def _drop(committed: None) -> Iterator[None]:
     yield
     with cursor() as hot:
         hot.execute("DROP SCHEMA IF EXISTS last_week, somebodys CASCADE")

@@ -35,7 +35,8 @@ class ScenarioAdmin(ModelAdmin):
         ("The blend", {
             "classes": TAB,
             "description": "How much each source counts. Only the proportions matter; 0 leaves "
-                           "a source out.",
+                           "a source out. Those of the home page are tuned with each ranker (see "
+                           "Tuning), until you change one of them here.",
             "fields": SOURCES,
         }),
         ("Variety", {

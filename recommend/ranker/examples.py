@@ -3,7 +3,8 @@
 For each of a few windows at the log's end the log before it is folded (recommend.split), every
 source is asked as serving asks it, and what a shopper bought in the window (or did, where a shop
 has another goal: recommend.goals) is what should have stood first. Each shopper gives two lists:
-of all items, and of those that were new to them.
+of all items, and of those that were new to them; of both it is kept what the ranker is told, and
+what the blend would have made its list of.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,11 +18,11 @@ from sqlalchemy import text
 
 from behavior.user_state import KIND_LIST
 from recommend import candidates, goals, split
-from recommend.candidates import Candidate, Wanted
+from recommend.blend import Heard
+from recommend.candidates import Gathered, Wanted
 from recommend.goals import Goal
 from recommend.ranker import habits, links
 from recommend.ranker.features import Matrix
-from recommend.sources import LINKED
 from recsite.db import cursor
 
 SCHEMA: Final = "rec_examples"
@@ -32,7 +33,10 @@ SHARE: Final = 6
 
 WINDOWS: Final = 3
 SHOPPERS: Final = 1_000
-"""A window; each is asked for two lists, at about 15 ms."""
+"""A window; each is asked for two lists, at about 25 ms."""
+
+HEARD: Final = 200
+"""Candidates of the blend: other weights than those they are drawn by find their best among them."""
 
 # Both ends of the log by its key; whatever lies further back than windows can reach, a lone event
 # of long ago, makes a young log no older.
@@ -59,14 +63,14 @@ INTERACTED: Final = -1
 @dataclass(frozen=True, slots=True)
 class Example:
     """A list: `told` (candidates, features), `wanted` (candidates), whether each was bought;
-    `blended` the candidates' scores in the blend; `missed` how much was bought that
-    should be in it and is not; `is_new` whether it leaves out what the shopper had dealt with."""
+    `missed` how much was bought that should be in it and is not; `heard` the same list as the
+    blend has it; `is_new` whether it leaves out what the shopper had dealt with."""
 
     person: int
     told: Matrix
     wanted: npt.NDArray[np.bool_]
-    blended: npt.NDArray[np.float64]
     missed: int
+    heard: Heard
     is_new: bool = False
 
 
@@ -110,28 +114,33 @@ def collect(
                 (0, target.items),
                 (INTERACTED, target.items - dealt[target.person]),
             ):
-                asked = replace(wanted, shopper=target.key, seen=seen, ranker="", now=cut)
-                example = _example(target.person, relevant, candidates.gather(asked))
+                asked = replace(wanted, shopper=target.key, seen=seen, now=cut)
+                example = _example(target.person, relevant, asked)
                 if example is not None:
                     yield replace(example, is_new=seen == INTERACTED)
 
 
-def _example(
-    person: int, relevant: frozenset[int], gathered: candidates.Gathered
-) -> Example | None:
+def _example(person: int, relevant: frozenset[int], asked: Wanted) -> Example | None:
     """Nothing is learned from a list in which nothing was bought."""
-    found = [candidate.item for candidate in gathered.candidates]
-    bought = np.array([item in relevant for item in found], dtype=bool)
+    gathered = candidates.gather(replace(asked, ranker=""))
+    bought = _bought(gathered, relevant)
     if gathered.told is None or not bought.any():
         return None
-    blended = np.array([_blended(candidate) for candidate in gathered.candidates])
-    missed = len(relevant) - int(bought.sum())
-    return Example(person, gathered.told, bought, blended, missed)
+    heard = _heard(candidates.gather(replace(asked, pool=HEARD)), relevant, asked.weights)
+    return Example(person, gathered.told, bought, len(relevant) - int(bought.sum()), heard)
 
 
-def _blended(candidate: Candidate) -> float:
-    """Its score in the blend, which hears no links."""
-    return sum(part.share for part in candidate.parts if part.source != LINKED)
+def _heard(gathered: Gathered, relevant: frozenset[int], weights: Sequence[float]) -> Heard:
+    bought = _bought(gathered, relevant)
+    said = np.zeros((len(bought), len(weights)), dtype=np.float32)
+    for place, candidate in enumerate(gathered.candidates):
+        for part in candidate.parts:
+            said[place, part.source - 1] = part.share / weights[part.source - 1]
+    return Heard(said, bought, len(relevant) - int(bought.sum()))
+
+
+def _bought(gathered: Gathered, relevant: frozenset[int]) -> npt.NDArray[np.bool_]:
+    return np.array([candidate.item in relevant for candidate in gathered.candidates], dtype=bool)
 
 
 def held_out(examples: Sequence[Example], part: int = 5) -> tuple[list[Example], list[Example]]:

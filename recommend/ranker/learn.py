@@ -1,5 +1,7 @@
-"""Learning: a ranker from the log's last weeks, live only where it is better than what serves.
+"""Learning: from the log's last weeks how much each source weighs, and a ranker beyond that.
 
+First the weights of the home page's blend are chosen anew, where nobody chose them by hand
+(recommend.tune); then a ranker is taught, live only where it is better than what serves.
 It promises that nothing serves which did worse than the blend, or than the ranker that is live,
 on shoppers that it had not learned from; and that an attempt is noted, whatever came of it.
 What is judged has learned from four shoppers of five; where it is good enough, what goes live has
@@ -8,7 +10,7 @@ too little to learn from, it says so.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.scenarios import HOME
-from recommend import metrics
+from recommend import blend, metrics, surely, tune
 from recommend.candidates import RANKED, Wanted
 from recommend.goals import GOALS
 from recommend.projections.popularity import EVERYTHING
@@ -30,7 +32,6 @@ from recsite.db import if_alone, one_snapshot
 LEAST: Final = 300
 """Lists in which something was bought: fewer teach chance."""
 
-AT: Final = 10
 PATIENCE: Final = timedelta(days=1)
 """New events before it is worth to learn anew."""
 
@@ -42,17 +43,18 @@ WANTED: Final = Wanted(
 ENOUGH: Final = 0.99
 """Of what the live one reaches, which has learned from the shoppers on whom it is judged."""
 
-SURE: Final = 1.64
-"""Standard errors by which it must be better than the blend: 95%, one-sided."""
+SCENARIO: Final = str(HOME["name"])
+"""Whose weights the ranker must beat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What came of it, as a sentence."""
+    """What came of it, as a sentence of the ranker, and one of the weights."""
 
     judged: Judged | None
     is_live: bool
     said: str
+    weights: str = "somebody chose them, so they stay as they are"
 
 
 def is_due(until: datetime) -> bool:
@@ -77,7 +79,27 @@ def learn(until: datetime, each: Callable[..., Any] = iter) -> Learned:
 
 def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     spans = examples.windows(until)
-    goal, found = _found(spans, each)
+    goal, found = find(spans, each)
+    tuned = _tune(goal, found, spans)
+    learned = _rank(goal, found, spans, each)
+    return learned if tuned is None else replace(learned, weights=tuned.said)
+
+
+def _tune(
+    goal: str, found: Sequence[Example], spans: Sequence[tuple[datetime, datetime]]
+) -> tune.Tuned | None:
+    """Before the ranker, which must then beat what this blend makes."""
+    if not (spans and tune.is_left_alone(SCENARIO)):
+        return None
+    return tune.tune(SCENARIO, goal, found, spans[0][1])
+
+
+def _rank(
+    goal: str,
+    found: Sequence[Example],
+    spans: Sequence[tuple[datetime, datetime]],
+    each: Callable[..., Any],
+) -> Learned:
     if len(found) < LEAST:
         if spans:
             with one_snapshot() as inside:
@@ -95,13 +117,13 @@ def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     return Learned(judged, is_better, _sentence(judged, is_better))
 
 
-def _found(
+def find(
     spans: Sequence[tuple[datetime, datetime]], each: Callable[..., Any]
 ) -> tuple[str, list[Example]]:
-    """The first goal that there are lists enough for, or the last; and its examples."""
+    """The first goal that a ranker has lists enough of, or the last; and its examples."""
     found: list[Example] = []
     for name, goal in GOALS.items():
-        if examples.most_lists(spans, goal) >= LEAST:
+        if examples.most_lists(spans, goal) >= min(LEAST, tune.LEAST):
             found = [e for span in spans for e in examples.collect(WANTED, *span, goal, each)]
         if len(found) >= LEAST:
             return name, found
@@ -111,15 +133,14 @@ def _found(
 def _judge(
     goal: str, made: Network, known: Sequence[Example], held: Sequence[Example]
 ) -> tuple[Judged, bool]:
-    """On lists that it has not learned from: against the blend, and whatever is live. A shopper
-    counts once, however many lists they gave: those of one shopper are not independent."""
+    """On lists that it has not learned from: against the blend, and whatever is live."""
     with one_snapshot() as inside:
         before = store.live(inside)
     serves = tuple(
         name for name, of_kind in _by_kind(held) if _is_better(name, made, before, of_kind)
     )
-    live = None if before is None else _mean(_of_network(before.network, held))
-    ours, blend = _mean(_of_network(made, held)), _mean(_of_blend(held))
+    live = None if before is None else surely.mean(_of_network(before.network, held))
+    ours, blend = surely.mean(_of_network(made, held)), surely.mean(_of_blend(held))
     judged = Judged(len(held), len(known), ours, blend, live, goal, serves)
     return judged, bool(serves) and _kept(before, held) <= set(serves)
 
@@ -130,7 +151,7 @@ def _kept(before: Ranker | None, held: Sequence[Example]) -> set[str]:
         name
         for name, of_kind in _by_kind(held)
         if before and name in before.serves and of_kind
-        and _mean(_of_network(before.network, of_kind)) > _mean(_of_blend(of_kind))
+        and surely.mean(_of_network(before.network, of_kind)) > surely.mean(_of_blend(of_kind))
     }  # fmt: skip
 
 
@@ -142,10 +163,10 @@ def _by_kind(held: Sequence[Example]) -> list[tuple[str, list[Example]]]:
 def _is_better(name: str, made: Network, before: Ranker | None, held: Sequence[Example]) -> bool:
     """Surely better than the blend, and about as good as what orders such lists now."""
     ours = _of_network(made, held)
-    if not _surely(ours, _of_blend(held)):
+    if not surely.is_better(ours, _of_blend(held)):
         return False
     live = _of_network(before.network, held) if before and name in before.serves else [0.0]
-    return _mean(ours) >= ENOUGH * _mean(live)
+    return surely.mean(ours) >= ENOUGH * surely.mean(live)
 
 
 def _of_network(network: Network, held: Sequence[Example]) -> list[float]:
@@ -153,32 +174,19 @@ def _of_network(network: Network, held: Sequence[Example]) -> list[float]:
 
 
 def _of_blend(held: Sequence[Example]) -> list[float]:
-    return _by_shopper(held, [_ndcg(e.blended, e) for e in held])
+    """With the weights that stand."""
+    return _by_shopper(held, tune.of_each(held, tune.standing(SCENARIO)))
+
+
+def _by_shopper(held: Sequence[Example], values: Sequence[float]) -> list[float]:
+    return surely.by_shopper([example.person for example in held], values)
 
 
 def _ndcg(scores: npt.NDArray[Any], example: Example) -> float:
     """As metrics.of_list has it; what is not among the candidates cannot be found."""
-    top = np.argsort(-scores, kind="stable")[:AT]
+    top = np.argsort(-scores, kind="stable")[: blend.AT]
     relevant = int(example.wanted.sum()) + example.missed
-    return metrics.ndcg([bool(hit) for hit in example.wanted[top]], min(AT, relevant))
-
-
-def _by_shopper(held: Sequence[Example], values: Sequence[float]) -> list[float]:
-    """The mean of each shopper's lists."""
-    own: dict[int, list[float]] = {}
-    for example, value in zip(held, values, strict=True):
-        own.setdefault(example.person, []).append(value)
-    return [float(np.mean(lists)) for lists in own.values()]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return round(float(np.mean(values)), 4)
-
-
-def _surely(ours: Sequence[float], theirs: Sequence[float]) -> bool:
-    """Whether ours are better by more than chance, shopper by shopper; one convinces nobody."""
-    gains = np.subtract(ours, theirs)
-    return len(gains) > 1 and bool(gains.mean() > SURE * gains.std(ddof=1) / len(gains) ** 0.5)
+    return metrics.ndcg([bool(hit) for hit in example.wanted[top]], min(blend.AT, relevant))
 
 
 def _sentence(judged: Judged, is_live: bool) -> str:
@@ -190,6 +198,6 @@ def _sentence(judged: Judged, is_live: bool) -> str:
         only = "" if len(judged.serves) > 1 else f" for lists of {judged.serves[0]} items"
         state = f"it is live{only}"
     return (
-        f"learned from {judged.learned} lists; on {judged.lists} others NDCG@{AT} {judged.ndcg:.4f}, "
+        f"learned from {judged.learned} lists; on {judged.lists} others NDCG@{blend.AT} {judged.ndcg:.4f}, "
         f"{against}: {state}"
     )

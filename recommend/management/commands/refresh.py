@@ -115,4 +115,5 @@ class Command(BaseCommand):
         if not (again or learn.is_due(now)):
             return
         done = learn.learn(now, lambda each: bar("ranker", of=list(each), unit=""))
+        self.stdout.write(f"weights: {done.weights}")
         self.stdout.write(f"ranker: {done.said}")

@@ -1,0 +1,59 @@
+"""`manage.py tune`: a scenario's weights, chosen by the log's last weeks."""
+
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+
+from catalog.models import Scenario
+from catalog.models.places import Recipe
+from recommend import tune
+from recommend.ranker import examples, learn
+from recommend.tune import Tuned, Weights
+from recsite.progress import bar
+
+WIDE: Final = 10
+
+
+class Command(BaseCommand):
+    """Choose the weights anew, whoever chose those that stand."""
+
+    help = "Choose a scenario's weights by what shoppers took, and save them if they are better."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--scenario", default=learn.SCENARIO)
+
+    def handle(self, *args: Any, scenario: str, **options: Any) -> None:
+        _refuse(scenario)
+        spans = examples.windows(datetime.now(UTC))
+        stood = tune.standing(scenario)
+        goal, found = learn.find(spans, lambda each: bar("lists", of=list(each), unit=""))
+        tuned = tune.tune(scenario, goal, found, spans[0][1]) if spans else NOTHING
+        self.stdout.write(f"{scenario}: {tuned.said}")
+        for line in _table(stood, tuned):
+            self.stdout.write(line)
+
+
+NOTHING: Final = Tuned("the log is empty, so they stay as they are")
+
+
+def _refuse(scenario: str) -> None:
+    """What a shopper took tells only of lists that start from the shopper."""
+    recipe = Scenario.objects.filter(name=scenario).values_list("recipe", flat=True).first()
+    if recipe is None:
+        raise CommandError(f"There is no scenario {scenario!r}.")
+    if recipe != Recipe.PERSONAL:
+        raise CommandError(
+            f"Lists of {scenario!r} do not start from the shopper's history; only such can be judged"
+            " by what shoppers took next."
+        )
+
+
+def _table(stood: Weights, tuned: Tuned) -> Iterator[str]:
+    if tuned.weights is None:
+        return
+    yield f"{'':{WIDE}}{'stood':>{WIDE}}{'chosen':>{WIDE}}"
+    for name, weight in stood.items():
+        yield f"{name:{WIDE}}{weight:>{WIDE}g}{tuned.weights[name]:>{WIDE}g}"

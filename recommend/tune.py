@@ -1,0 +1,181 @@
+"""Tuning: a scenario's weights, chosen by what shoppers took from lists of the log's last weeks.
+
+Chosen on four shoppers of five and judged on the fifth: they become the scenario's own only where
+they are surely better there than those that stand. It promises that every attempt is noted with its
+figures, that a change is a fact as any other of a merchant's (so slates name it, and journeys into
+the past know it), and that by itself it never touches weights that somebody chose.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from django.db import transaction
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from catalog import changes
+from catalog.models import Scenario
+from catalog.scenarios import HOME, LATER
+from recommend import blend, surely
+from recommend.ranker.examples import Example, held_out
+from recommend.sources import NAMES
+from recsite.db import METADATA, connection
+
+tuning = Table(
+    "tuning",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("scenario", Text, nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("stood", JSONB, nullable=False),
+    Column("weights", JSONB, nullable=False),
+    Column("judged", JSONB, nullable=False),
+    Column("is_saved", Boolean, nullable=False),
+)
+"""`stood` and `weights` are weights by source, before and as chosen; `judged` is Judged; `until`
+where the log ended."""
+
+KEEP: Final = """
+INSERT INTO tuning (scenario, until, stood, weights, judged, is_saved)
+VALUES (:scenario, :until, CAST(:stood AS jsonb), CAST(:weights AS jsonb), CAST(:judged AS jsonb),
+        :is_saved)
+"""
+LAST_SAVED: Final = """
+SELECT weights::text FROM tuning WHERE scenario = :scenario AND is_saved ORDER BY id DESC LIMIT 1
+"""
+
+LEAST: Final = 100
+"""Lists in which something was bought: there are eight weights to find, not a network's thousand."""
+
+Weights = Mapping[str, float]
+"""By source, one of sources.NAMES."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """On `lists` of shoppers that nothing was chosen by: NDCG@10 of the weights that were found on
+    `learned` lists, and of those that stood. `goal` is a key of recommend.goals.GOALS."""
+
+    lists: int
+    learned: int
+    ndcg: float
+    stood: float
+    goal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What came of it, as a sentence."""
+
+    said: str
+    judged: Judged | None = None
+    weights: Weights | None = None
+    is_saved: bool = False
+
+
+def tune(scenario: str, goal: str, found: Sequence[Example], until: datetime) -> Tuned:
+    """Choose the weights anew, and save them where they are surely better."""
+    stood = standing(scenario)
+    known, held = held_out(found)
+    if min(len(known), len(held)) < LEAST // 5 or len(found) < LEAST:
+        return Tuned(f"{len(found)} lists to choose by, {LEAST} are needed: they stay as they are")
+    chosen = _climbed(known, stood)
+    ours, theirs = _judged(held, chosen), _judged(held, stood)
+    judged = Judged(len(held), len(known), surely.mean(ours), surely.mean(theirs), goal)
+    is_saved = surely.is_better(ours, theirs) and _save(scenario, stood, chosen)
+    _keep(scenario, until, stood, chosen, judged, is_saved)
+    return Tuned(_sentence(judged, is_saved), judged, chosen, is_saved)
+
+
+def standing(scenario: str) -> Weights:
+    """The scenario's weights; those that ship where it is gone."""
+    found = Scenario.objects.filter(name=scenario).values(*NAMES).first()
+    return found or {name: float(HOME.get(name, 0.0)) for name in NAMES}
+
+
+def is_left_alone(scenario: str) -> bool:
+    """Whether nobody chose its weights by hand: they are as shipped, or as last chosen here."""
+    stand = Scenario.objects.filter(name=scenario).values(*NAMES).first()
+    return stand is not None and (stand == _last_saved(scenario) or _is_as_shipped(stand))
+
+
+def forget(scenario: str) -> None:
+    """As if weights had never been chosen here. Only for a transaction that is rolled back: there
+    is no fact of it."""
+    if is_left_alone(scenario):
+        shipped = {name: HOME.get(name, 0.0) for name in NAMES}
+        Scenario.objects.filter(name=scenario).update(**shipped)
+
+
+def _is_as_shipped(stand: Weights) -> bool:
+    """A shop that is older than a source has it off."""
+    return all(w in (HOME.get(name, 0.0), LATER.get(name)) for name, w in stand.items())
+
+
+def _last_saved(scenario: str) -> Weights | None:
+    with connection() as inside:
+        said = inside.scalar(text(LAST_SAVED), {"scenario": scenario})
+    return None if said is None else orjson.loads(said)
+
+
+# ── choosing and judging ───────────────────────────────────────────────────────────────────
+
+
+def _climbed(known: Sequence[Example], stood: Weights) -> Weights:
+    """What no list has heard, no step makes better, so it stays."""
+    lists = blend.beside([example.heard for example in known], len(NAMES))
+    gave = Counter(example.person for example in known)
+    shares = np.array([1 / gave[example.person] for example in known]) / len(gave)
+    best = blend.climb(lists, shares, np.array([stood[name] for name in NAMES]))
+    return dict(zip(NAMES, map(float, best), strict=True))
+
+
+def of_each(examples: Sequence[Example], weights: Weights) -> list[float]:
+    """NDCG@10 of each list, as the blend with these weights has it."""
+    lists = blend.beside([example.heard for example in examples], len(NAMES))
+    return list(blend.ndcg(lists, [weights[name] for name in NAMES]))
+
+
+def _judged(held: Sequence[Example], weights: Weights) -> list[float]:
+    return surely.by_shopper([example.person for example in held], of_each(held, weights))
+
+
+# ── what is kept ───────────────────────────────────────────────────────────────────────────
+
+
+def _save(scenario: str, stood: Weights, chosen: Weights) -> bool:
+    """Compare and set: whoever chose others meanwhile has the last word."""
+    with transaction.atomic():
+        row = Scenario.objects.select_for_update().filter(name=scenario).first()
+        if row is None or {name: getattr(row, name) for name in NAMES} != stood:
+            return False
+        for name, weight in chosen.items():
+            setattr(row, name, weight)
+        changes.save_scenario(row)
+    return True
+
+
+def _keep(
+    scenario: str, until: datetime, stood: Weights, chosen: Weights, judged: Judged, is_saved: bool
+) -> None:
+    told: dict[str, Any] = {
+        "scenario": scenario, "until": until, "is_saved": is_saved,
+        "stood": orjson.dumps(stood).decode(), "weights": orjson.dumps(chosen).decode(),
+        "judged": orjson.dumps(judged).decode(),
+    }  # fmt: skip
+    with connection() as inside:
+        inside.execute(text(KEEP), told)
+
+
+def _sentence(judged: Judged, is_saved: bool) -> str:
+    state = "saved" if is_saved else "not surely better, so they stay as they are"
+    return (
+        f"chosen by {judged.learned} lists; on {judged.lists} others NDCG@{blend.AT} "
+        f"{judged.ndcg:.4f}, those that stood have {judged.stood:.4f}: {state}"
+    )

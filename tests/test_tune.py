@@ -1,0 +1,280 @@
+"""Tuning: the weights that are found, when they are saved, and what is told of it."""
+
+import io
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from catalog import changes
+from catalog.models import Scenario
+from catalog.scenarios import HOME
+from recommend import blend, tune
+from recommend.blend import Heard
+from recommend.evaluate import Plan, evaluate
+from recommend.ranker import examples, learn
+from recommend.ranker.examples import Example
+from recommend.sources import NAMES
+from recommend.tune import Judged
+from tests.given import advance, ask, given, item, minute, purchase, view
+from tests.test_ranker_habits import DAY
+
+UNTIL: Final = minute(100 * DAY)
+SHIPPED: Final = {name: float(HOME.get(name, 0.0)) for name in NAMES}
+RIGHT: Final = NAMES.index("led")
+LOUD: Final = NAMES.index("viewed")
+
+
+# ── the search ─────────────────────────────────────────────────────────────────────────────
+
+
+def a_list(chance: np.random.Generator, right: float = 1.0) -> Heard:
+    """Twenty candidates: what is chosen is what one source is sure of, and a louder one is not."""
+    said = np.zeros((20, len(NAMES)), np.float32)
+    said[:, LOUD] = chance.random(20)
+    place = int(chance.integers(20))
+    said[place, RIGHT] = right
+    return Heard(said, np.arange(20) == place, 0)
+
+
+def lists(count: int, seed: int = 0) -> list[Heard]:
+    chance = np.random.default_rng(seed)
+    return [a_list(chance) for _ in range(count)]
+
+
+def vector(weights: tune.Weights) -> blend.Vector:
+    return np.array([weights[name] for name in NAMES])
+
+
+def climbed(heard: Sequence[Heard], start: blend.Vector) -> blend.Vector:
+    return blend.climb(blend.beside(heard, len(NAMES)), np.full(len(heard), 1 / len(heard)), start)
+
+
+def test_it_finds_who_is_right_and_helps_on_other_lists() -> None:
+    start = vector(SHIPPED)
+    found = climbed(lists(200), start)
+    assert found[RIGHT] * start[LOUD] > start[RIGHT] * found[LOUD]
+    others = blend.beside(lists(100, seed=1), len(NAMES))
+    assert blend.ndcg(others, found).mean() > blend.ndcg(others, start).mean() + 0.3
+
+
+def test_a_source_that_is_off_is_tried_too() -> None:
+    start = vector(SHIPPED)
+    start[RIGHT] = 0
+    assert climbed(lists(200), start)[RIGHT] > 0
+
+
+def test_weights_that_nothing_is_better_than_stay() -> None:
+    start = vector(SHIPPED)
+    best = climbed(lists(200), start)
+    assert (climbed(lists(200), best) == best).all()
+    assert (climbed(lists(200), start) == best).all()
+
+
+def test_it_is_ndcg_as_everywhere_whatever_the_lists_are_long() -> None:
+    chance = np.random.default_rng(3)
+    heard = []
+    for size in (0, 3, 10, 25):
+        said = chance.random((size, len(NAMES))).astype(np.float32)
+        heard.append(Heard(said, chance.random(size) < 0.4, 2))
+    weights = chance.random(len(NAMES))
+    for each, value in zip(
+        heard, blend.ndcg(blend.beside(heard, len(NAMES)), weights), strict=True
+    ):
+        assert value == pytest.approx(
+            learn._ndcg(each.said @ weights, Example(1, each.said, each.wanted, 2, each))
+        )
+
+
+# ── what is saved ──────────────────────────────────────────────────────────────────────────
+
+
+def given_lists(count: int = 150) -> list[Example]:
+    return [
+        Example(person, each.said, each.wanted, 0, each) for person, each in enumerate(lists(count))
+    ]
+
+
+def stand(scenario: str = "home") -> dict[str, float]:
+    found = Scenario.objects.filter(name=scenario).values(*NAMES).first()
+    assert found is not None
+    return dict(found)
+
+
+def test_better_weights_are_the_scenario_s_own_and_a_fact_of_the_log(committed: None) -> None:
+    done = tune.tune("home", "purchase", given_lists(), UNTIL)
+    assert (done.is_saved, done.weights) == (True, stand())
+    assert done.judged is not None
+    assert done.judged.ndcg > done.judged.stood
+    assert done.said.endswith(": saved")
+    ((said, before),) = ask(
+        "SELECT (detail->'scenario'->>'led')::float, (detail->'before'->>'led')::float FROM event"
+        " WHERE kind = 22"
+    )
+    assert (said, before) == (stand()["led"], HOME["led"])
+
+
+def test_weights_that_are_not_surely_better_are_noted_and_stay(committed: None) -> None:
+    tune.tune("home", "purchase", given_lists(), UNTIL)
+    once = stand()
+    again = tune.tune("home", "purchase", given_lists(), UNTIL)
+    assert (again.is_saved, stand()) == (False, once)
+    assert again.said.endswith("stay as they are")
+    assert ask("SELECT is_saved FROM tuning ORDER BY id") == [(True,), (False,)]
+
+
+def test_too_few_lists_choose_nothing(committed: None) -> None:
+    done = tune.tune("home", "purchase", given_lists(40), UNTIL)
+    assert done.said == "40 lists to choose by, 100 are needed: they stay as they are"
+    assert (stand(), ask("SELECT id FROM tuning")) == (SHIPPED, [])
+
+
+def test_who_chose_others_meanwhile_has_the_last_word(
+    committed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    climb = blend.climb
+
+    def slowly(*given: Any) -> blend.Vector:
+        Scenario.objects.filter(name="home").update(popular=0.7)
+        return climb(*given)
+
+    monkeypatch.setattr(blend, "climb", slowly)
+    done = tune.tune("home", "purchase", given_lists(), UNTIL)
+    assert (done.is_saved, stand()["popular"], stand()["led"]) == (False, 0.7, HOME["led"])
+
+
+def test_weights_are_left_alone_until_somebody_chooses_others(committed: None) -> None:
+    assert tune.is_left_alone("home")
+    tune.tune("home", "purchase", given_lists(), UNTIL)
+    assert tune.is_left_alone("home")
+    scenario = Scenario.objects.get(name="home")
+    scenario.popular = 0.9
+    changes.save_scenario(scenario)
+    assert not tune.is_left_alone("home")
+
+
+def test_a_shop_that_is_older_than_a_source_is_left_alone_too(committed: None) -> None:
+    Scenario.objects.filter(name="home").update(shoppers=0, linked=0)
+    assert tune.is_left_alone("home")
+
+
+# ── a shop whose weights are chosen ────────────────────────────────────────────────────────
+
+SHOPPERS: Final = 60
+
+
+def shop() -> None:
+    """Everybody buys what follows from what they looked at, and looks at what nobody buys."""
+    for number in range(12):
+        item(f"lamp{number}", title=f"lamp {number}")
+        item(f"bulb{number}", title=f"bulb {number}")
+    for week in range(20):
+        at = week * 7 * DAY
+        given(*(
+            event
+            for who in range(SHOPPERS)
+            for lamp in ((who * 5 + week * 7) % 12,)
+            for event in (
+                view(f"u{who}", f"lamp{(lamp + 3) % 12}", at=at + who),
+                view(f"u{who}", f"lamp{lamp}", at=at + who + 5),
+                purchase(f"u{who}", f"bulb{lamp}", at=at + who + 10),
+            )
+        ))  # fmt: skip
+    advance()
+
+
+END: Final = minute(20 * 7 * DAY)
+
+
+@pytest.fixture
+def weeks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examples, "LONGEST", timedelta(days=7))
+
+
+@pytest.mark.usefixtures("committed", "weeks")
+def test_learning_chooses_the_weights_that_nobody_chose() -> None:
+    shop()
+    done = learn.learn(END)
+    ((learned, is_saved),) = ask("SELECT judged->>'learned', is_saved FROM tuning")
+    assert done.weights.startswith(f"chosen by {learned} lists")
+    assert is_saved is (stand() != SHIPPED)
+
+
+@pytest.mark.usefixtures("committed", "weeks")
+def test_learning_leaves_weights_that_somebody_chose() -> None:
+    Scenario.objects.filter(name="home").update(popular=0.9)
+    shop()
+    done = learn.learn(END)
+    assert done.weights == "somebody chose them, so they stay as they are"
+    assert ask("SELECT id FROM tuning") == []
+
+
+@pytest.mark.usefixtures("committed", "weeks")
+def test_an_evaluation_chooses_weights_by_what_it_knows_and_changes_none() -> None:
+    shop()
+    report = evaluate(Plan(minute(19 * 7 * DAY), "home", 10, None, 100, with_ranker=True))
+    assert any(note.startswith("Weights: chosen by ") for note in report.notes)
+    assert (stand(), ask("SELECT id FROM tuning")) == (SHIPPED, [])
+    assert ask("SELECT id FROM event WHERE kind = 22") == []
+
+
+# ── the command and the admin ──────────────────────────────────────────────────────────────
+
+
+def tuned(*given: str) -> str:
+    out = io.StringIO()
+    call_command("tune", *given, stdout=out)
+    return out.getvalue()
+
+
+@pytest.mark.usefixtures("committed", "weeks")
+def test_the_command_says_what_stood_and_what_was_chosen() -> None:
+    Scenario.objects.filter(name="home").update(popular=0.9)
+    shop()
+    said = tuned()
+    assert said.startswith("home: chosen by ")
+    assert [line.split()[:2] for line in said.splitlines()[2:]] == [
+        [name, f"{weight:g}"] for name, weight in (SHIPPED | {"popular": 0.9}).items()
+    ]
+
+
+def test_the_command_on_an_empty_log(committed: None) -> None:
+    assert tuned().strip() == "home: the log is empty, so they stay as they are"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "says"),
+    [("nowhere", "There is no scenario 'nowhere'"), ("cart", "do not start from the shopper")],
+)
+def test_what_cannot_be_tuned_is_refused(committed: None, scenario: str, says: str) -> None:
+    with pytest.raises(CommandError, match=says):
+        tuned("--scenario", scenario)
+
+
+def test_the_admin_shows_each_attempt(committed: None, admin_client: Client) -> None:
+    tune.tune("home", "purchase", given_lists(), UNTIL)
+    tune.tune("home", "purchase", given_lists(), UNTIL)
+    page = admin_client.get("/admin/recsite/tuningrow/").content.decode()
+    assert [word in page for word in ("saved", "not better", "home")] == [True] * 3
+    ((first, loud),) = ask("SELECT id, (weights->>'viewed')::float FROM tuning WHERE is_saved")
+    own = admin_client.get(f"/admin/recsite/tuningrow/{first}/change/").content.decode()
+    assert f"viewed 1 → {loud:g}" in own
+    assert "purchases" in own
+
+
+def test_the_ranker_must_beat_the_weights_that_stand(committed: None) -> None:
+    held = given_lists()
+    before = tune.of_each(held, tune.standing(learn.SCENARIO))
+    tune.tune("home", "purchase", held, UNTIL)
+    assert np.mean(learn._of_blend(held)) > np.mean(before)
+
+
+def test_figures_are_kept_as_they_are_said(committed: None) -> None:
+    done = tune.tune("home", "event", given_lists(), UNTIL)
+    ((kept,),) = ask("SELECT judged FROM tuning")
+    assert Judged(**orjson.loads(kept)) == done.judged

@@ -21,6 +21,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from behavior.events import Kind
 from catalog import countings, wording
+from catalog.scenarios import SOURCES
 from recommend.ranker.learn import LEAST
 from recommend.ranker.store import LISTS
 from recommend.tune import LEAST as LEAST_TUNED
@@ -310,8 +311,8 @@ class TuningRowAdmin(ReadOnly):
     @display(description="weights")
     def changed(self, row: TuningRow) -> str:
         moved = [
-            f"{name} {weight:g} → {row.weights[name]:g}"
-            for name, weight in row.stood.items() if row.weights[name] != weight
+            f"{name} {row.stood[name]:g} → {row.weights[name]:g}"
+            for name in SOURCES if name in row.stood and row.stood[name] != row.weights[name]
         ]  # fmt: skip
         return " · ".join(moved) or "none would be better"
 

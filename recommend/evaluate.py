@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from behavior import coverage
+from catalog.models import Scenario
 from catalog.wishes import wishes
 from recommend import split, tune
 from recommend.evaluation import known
@@ -47,6 +48,8 @@ class Plan:
     most: int
     of: str = "purchase"
     with_ranker: bool = False
+    without: tuple[str, ...] = ()
+    """Sources that are silent, to see what each is good for; a ranker has learned with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,16 @@ def evaluate(plan: Plan, each: Callable[..., Any] = iter) -> Report:
         if not targets:
             raise NothingToJudge(f"No shopper has a history before {_moment(plan)}.")
         ranker = _teach(inside, plan, each) if plan.with_ranker else serving
+        _silence(plan)
         answers = {target.person: _answer(plan, target) for target in each(targets)}
         judgement = _judge(inside, plan, targets, answers)
     return Report(plan, judgement, [*_notes(plan, seen, judgement), *ranker])
+
+
+def _silence(plan: Plan) -> None:
+    """All of it is rolled back, and no fact."""
+    silent = dict.fromkeys(plan.without, 0.0)
+    Scenario.objects.filter(name=plan.scenario).update(**silent)
 
 
 HELD: Final = {"purchase": "a purchase", "cart": "a purchase or cart", "event": "an event"}
@@ -148,6 +158,13 @@ def _notes(plan: Plan, seen: str, judgement: Judgement) -> list[str]:
     ]
     if seen in NOT_SHOWN:
         said.append(f"{NOT_SHOWN[seen]} is not shown, so it cannot be found again.")
+    if not plan.with_ranker and tune.is_tuned(plan.scenario):
+        said.append(
+            "The weights were tuned, also by what is held out here; --with-ranker tunes them by what was"
+            " known."
+        )
+    if plan.without:
+        said.append(f"Silent in these lists: {', '.join(plan.without)}.")
     if plan.cut is None:
         said.append("Everybody else's facts are known, also those of later than a shopper's list.")
     gone = [one.month for one in coverage.archived()]

@@ -102,7 +102,12 @@ def standing(scenario: str) -> Weights:
 def is_left_alone(scenario: str) -> bool:
     """Whether nobody chose its weights by hand: they are as shipped, or as last chosen here."""
     stand = Scenario.objects.filter(name=scenario).values(*NAMES).first()
-    return stand is not None and (stand == _last_saved(scenario) or _is_as_shipped(stand))
+    return stand is not None and (is_tuned(scenario) or _is_as_shipped(stand))
+
+
+def is_tuned(scenario: str) -> bool:
+    """Whether its weights are those that were last chosen here."""
+    return standing(scenario) == _last_saved(scenario)
 
 
 def forget(scenario: str) -> None:

@@ -15,12 +15,13 @@ from behavior import archive, months, user_state
 from behavior.coverage import MonthsArchived
 from behavior.events import Kind
 from behavior.months import Month
-from recommend import fold, goals, split
+from recommend import fold, goals, split, tune
 from recommend.evaluate import NothingToJudge, Plan, Report, evaluate
 from recommend.evaluation import answers
 from recommend.evaluation.judgement import AUC, AUC_GATHERED, FOUND
 from recommend.pipeline import Ask, Refused, compose
 from recommend.ranker import examples, learn
+from recommend.sources import NAMES
 from tests.given import (
     advance,
     ask,
@@ -38,6 +39,7 @@ from tests.given import (
     view,
 )  # fmt: skip
 from tests.test_ranker import END, staples
+from tests.test_tune import given_lists
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -281,6 +283,29 @@ def test_where_a_ranker_serves_it_is_said_that_it_was_not_asked() -> None:
     assert after.judgement == before.judgement
     assert after.notes[-1].startswith("A ranker serves, but it has learned from what is held out")
     assert before.notes == after.notes[:-1]
+
+
+def test_a_source_that_is_silent_proposes_nothing_and_nothing_is_changed() -> None:
+    staples()
+    plan = Plan(END - timedelta(days=7, hours=1), "home", 10, None, 60)
+    ((whole,), (deaf,)) = (
+        figures(evaluate(replace(plan, without=silent)), "all", "ndcg")
+        for silent in ((), tuple(name for name in NAMES if name != "trending"))
+    )
+    assert whole is not None
+    assert deaf is not None
+    assert deaf < whole
+    assert ask("SELECT viewed, again FROM catalog_scenario WHERE name = 'home'") == [(1.0, 2.0)]
+    silent = evaluate(replace(plan, without=("viewed", "again")))
+    assert "Silent in these lists: viewed, again." in silent.notes
+
+
+def test_it_is_said_where_weights_were_tuned_by_what_judges() -> None:
+    staples()
+    plan = Plan(END - timedelta(days=7, hours=1), "home", 10, None, 60)
+    assert not any("tuned" in note for note in evaluate(plan).notes)
+    tune.tune("home", "purchase", given_lists(), END)
+    assert any(note.startswith("The weights were tuned") for note in evaluate(plan).notes)
 
 
 # ── archived months ────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ from recommend.evaluation.intervals import Estimate
 from recommend.evaluation.judgement import FIGURES, Judged
 from recommend.goals import GOALS
 from recommend.pipeline import SEEN, Refused
+from recommend.sources import NAMES
 from recsite.progress import bar
 from recsite.times import moment
 
@@ -41,6 +42,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--with-ranker", action="store_true", help="teach one from what is known, and ask it"
         )
+        parser.add_argument(
+            "--without", choices=NAMES, action="append", default=[], metavar="SOURCE",
+            help="a source that is silent, to see what it is good for; may come several times",
+        )  # fmt: skip
         parser.add_argument("--report", metavar="FILE", help="a page with charts, .html")
 
     def handle(self, *args: Any, report: str | None, **options: Any) -> None:
@@ -73,6 +78,7 @@ def _plan(options: dict[str, Any]) -> Plan:
         most=options["shoppers"],
         of=options["of"],
         with_ranker=options["with_ranker"],
+        without=tuple(options["without"]),
     )
 
 

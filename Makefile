@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The embedded Postgres serves lint and tests, whatever the shell has set for a deployment.
 THROWAWAY := env -u DATABASE_URL -u CELERY_BROKER_URL
 
-.PHONY: help setup demo test lint bench bench-scale drill tracker clean
+.PHONY: help setup demo test lint bench bench-scale quality drill tracker clean
 
 help:
 	@echo "make setup   the environment in .venv, nothing else"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint    style, types, import contracts, and both schemas against their migrations"
 	@echo "make bench   one table of speeds and sizes"
 	@echo "make bench-scale   the same of a log of 10 million events (about half an hour)"
+	@echo "make quality   our lists beside those of other libraries, on the same split (an hour or two)"
 	@echo "make drill   kills web, worker, beat and Postgres twenty times under load, and counts"
 	@echo "make tracker the tracker for shop pages, minified from recsite/tracker.js"
 	@echo "make clean   removes .venv and the caches; .local (the shop's data) stays"
@@ -61,6 +62,15 @@ bench: setup
 bench-scale: setup
 	@$(BIN)/python -m bench --scale
 
+quality: setup .venv-peers/.ready
+	@$(BIN)/python -m bench.quality
+
+.venv-peers/.ready: bench/quality/peers.txt
+	@echo "quality: installing the peers in .venv-peers"
+	@"$(PYTHON)" -m venv .venv-peers
+	@.venv-peers/bin/python -m pip --disable-pip-version-check install -qq -r bench/quality/peers.txt
+	@touch .venv-peers/.ready
+
 tracker: setup
 	@$(BIN)/python -m recsite.minify
 
@@ -68,5 +78,5 @@ drill: setup
 	@$(BIN)/python -m bench.drill
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

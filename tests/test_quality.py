@@ -1,0 +1,140 @@
+"""`make quality`: its sets, its judge, and peers on facts whose answer is known."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bench.quality import judged, peers, sets
+from bench.quality.__main__ import PEERS, Line, _table
+from bench.quality.judged import Figures, Wanted
+from bench.quality.sets import Facts, Kept
+from recommend.evaluation.intervals import Estimate
+
+CUT: Final = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def facts(*happened: tuple[str, str, float, str]) -> Facts:
+    """(user, item, days from the cut, kind)."""
+    events = pa.table({
+        "event": [kind for *_, kind in happened],
+        "occurred_at": pa.array([CUT + timedelta(days=d) for _, _, d, _ in happened],
+                                pa.timestamp("us", tz="UTC")),
+        "user_id": [user for user, *_ in happened],
+        "item_id": [item for _, item, *_ in happened],
+    })  # fmt: skip
+    return sets._cut(events, pa.table({"item_id": sorted({i for _, i, *_ in happened})}), CUT)
+
+
+@pytest.fixture
+def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def kept(found: Facts | None) -> Kept | None:
+        monkeypatch.setitem(sets.SETS, "shop", (lambda _: found, True))
+        return sets.keep("shop", tmp_path / "shop", None)
+
+    return kept
+
+
+def test_purchases_after_the_cut_judge_and_nothing_of_them_is_known(keep: Any) -> None:
+    kept = keep(facts(
+        ("ann", "mug", -2, "purchase"), ("ann", "mug", 1, "purchase"), ("ann", "cup", 2, "purchase"),
+        ("ann", "cup", 3, "purchase"), ("ann", "jug", 2, "view_item"), ("new", "mug", 1, "purchase"),
+    ))  # fmt: skip
+    assert pq.read_table(kept.folder / "events.parquet").num_rows == 1
+    assert pq.read_table(kept.folder / "users.parquet")["user_id"].to_pylist() == ["ann"]
+    assert judged.wanted(kept, "any") == {"ann": {"mug", "cup"}}
+    assert judged.wanted(kept, "new") == {"ann": {"cup"}}
+
+
+def test_a_set_whose_data_is_absent_is_none(keep: Any) -> None:
+    assert keep(None) is None
+
+
+def test_the_demo_s_year_is_always_there(tmp_path: Path) -> None:
+    kept = sets.keep("complete_journey", tmp_path, None)
+    assert kept is not None
+    assert pq.read_metadata(kept.folder / "users.parquet").num_rows > 2_000
+    assert sets.keep("online_retail", tmp_path, None) is None
+
+
+def test_who_has_no_list_has_an_empty_one(tmp_path: Path) -> None:
+    shown = pa.table({
+        "user_id": ["ann", "ann"], "rank": [2, 1], "item_id": ["mug", "cup"],
+    })  # fmt: skip
+    pq.write_table(shown, tmp_path / "any.parquet")
+    wanted: Wanted = {"ann": {"cup"}, "bob": {"mug"}}
+    found = judged.judge(tmp_path / "any.parquet", wanted)
+    assert (found.ndcg.mean, found.hit_rate) == (0.5, 0.5)
+
+
+def shop_of_two_tastes() -> list[tuple[str, str, float, str]]:
+    """Half the shoppers buy lamps, half jugs; before the cut each lacks one that they buy then."""
+    goods = [f"{taste}{n}" for taste in ("lamp", "jug") for n in range(12)]
+    happened = []
+    for who in range(60):
+        own = goods[12 * (who % 2) : 12 * (who % 2) + 12]
+        for n, item in enumerate(own):
+            at = 1.0 if n == who % 12 else -60 + 5 * n + who / 100
+            happened.append((f"u{who}", item, at, "purchase"))
+    return happened
+
+
+def asked_of(peer: str, kept: Kept, out: Path) -> dict[str, Any]:
+    """The stand-alone script, in this environment: it needs no more for these peers."""
+    out.mkdir()
+    command = [sys.executable, peers.__file__, peer, kept.folder, out, "1", "any", "new"]
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+    found: dict[str, Any] = json.loads((out / "said.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("peer", ["item-kNN", "EASE"])
+def test_a_peer_finds_what_those_of_the_same_taste_have(
+    peer: str, keep: Any, tmp_path: Path
+) -> None:
+    kept = keep(facts(*shop_of_two_tastes()))
+    told = asked_of(peer, kept, tmp_path / "out")
+    assert told["lists"]["new"]["tried"] == len(peers.PEERS[peer][1])
+    new = judged.judge(tmp_path / "out" / "new.parquet", judged.wanted(kept, "new"))
+    assert new.ndcg.mean == 1
+
+
+def test_own_frequency_is_what_each_bought_most(keep: Any, tmp_path: Path) -> None:
+    often = [("ann", "mug", -float(n), "purchase") for n in range(1, 30)]
+    rest = [("bob", f"x{n}", -float(n), "purchase") for n in range(1, 20)]
+    kept = keep(facts(*often, *rest, ("ann", "cup", -5, "purchase"), ("ann", "mug", 2, "purchase")))
+    asked_of("own frequency", kept, tmp_path / "out")
+    rows = pq.read_table(tmp_path / "out" / "any.parquet").to_pylist()
+    assert [r["item_id"] for r in rows if r["user_id"] == "ann"][:2] == ["mug", "cup"]
+    new = pq.read_table(tmp_path / "out" / "new.parquet").to_pylist()
+    assert not {"mug", "cup"} & {r["item_id"] for r in new if r["user_id"] == "ann"}
+
+
+def test_a_peer_s_history_counts_each_item_once_and_the_newest_most() -> None:
+    found = peers.Facts(
+        np.array([0, 0, 0, 1]), np.array([0, 1, 0, 2]), np.array([1, 2, 3, 1]), np.ones(4), 2, 3
+    )
+    assert peers._by_recency(found, 0.5).tolist() == [0, 0.5, 1, 1]
+
+
+def test_the_peers_of_the_table_are_those_that_there_are() -> None:
+    assert tuple(peers.PEERS) == PEERS
+    assert all(1 <= len(settings) <= peers.TRIALS for _, settings in peers.PEERS.values())
+
+
+def test_the_best_stands_first_and_who_has_no_list_last() -> None:
+    lines = [
+        Line("slow", None, "no lists after 30 minutes"),
+        Line("good", Figures(Estimate(0.2, 5, (0.1, 0.3)), 0.4), "days 7"),
+        Line("best", Figures(Estimate(0.3, 5, (0.2, 0.4)), 0.5), ""),
+    ]
+    _, _, *rows = _table("shop", "any", {"ann": {"mug"}}, lines)
+    assert [row.split()[0] for row in rows] == ["best", "good", "slow"]
+    assert rows[2].endswith("no lists after 30 minutes")

@@ -88,8 +88,10 @@ def tune(scenario: str, goal: str, found: Sequence[Example], until: datetime) ->
     chosen = _climbed(known, stood)
     ours, theirs = _judged(held, chosen), _judged(held, stood)
     judged = Judged(len(held), len(known), surely.mean(ours), surely.mean(theirs), goal)
-    is_saved = surely.is_better(ours, theirs) and _save(scenario, stood, chosen)
-    _keep(scenario, until, stood, chosen, judged, is_saved)
+    # Both or neither: weights that nothing is noted of would pass for somebody's choice.
+    with transaction.atomic():
+        is_saved = surely.is_better(ours, theirs) and _save(scenario, stood, chosen)
+        _keep(scenario, until, stood, chosen, judged, is_saved)
     return Tuned(_sentence(judged, is_saved), judged, chosen, is_saved)
 
 
@@ -156,13 +158,12 @@ def _judged(held: Sequence[Example], weights: Weights) -> list[float]:
 
 def _save(scenario: str, stood: Weights, chosen: Weights) -> bool:
     """Compare and set: whoever chose others meanwhile has the last word."""
-    with transaction.atomic():
-        row = Scenario.objects.select_for_update().filter(name=scenario).first()
-        if row is None or {name: getattr(row, name) for name in NAMES} != stood:
-            return False
-        for name, weight in chosen.items():
-            setattr(row, name, weight)
-        changes.save_scenario(row)
+    row = Scenario.objects.select_for_update().filter(name=scenario).first()
+    if row is None or {name: getattr(row, name) for name in NAMES} != stood:
+        return False
+    for name, weight in chosen.items():
+        setattr(row, name, weight)
+    changes.save_scenario(row)
     return True
 
 

@@ -148,6 +148,18 @@ def test_who_chose_others_meanwhile_has_the_last_word(
     assert (done.is_saved, stand()["popular"], stand()["led"]) == (False, 0.7, HOME["led"])
 
 
+def test_what_cannot_be_noted_is_not_saved(
+    committed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(tune, "_keep", broken)
+    with pytest.raises(RuntimeError):
+        tune.tune("home", "purchase", given_lists(), UNTIL)
+    assert (stand(), ask("SELECT id FROM event WHERE kind = 22")) == (SHIPPED, [])
+
+
 def test_weights_are_left_alone_until_somebody_chooses_others(committed: None) -> None:
     assert tune.is_left_alone("home")
     tune.tune("home", "purchase", given_lists(), UNTIL)

@@ -22,6 +22,9 @@ LEAST: Final = 0.001
 """Never nothing: a source that is off says nothing to a ranker either, who may know better when to
 hear it. (A shop of ratings, where the blend would have one source off: NDCG@10 .122, and .136.)"""
 
+MOST: Final = 1_000.0
+"""What a scenario takes (catalog.models.places)."""
+
 FROM_NOTHING: Final = (0.02, 0.1, 0.3)
 """Shares of the heaviest weight, for a source that is off."""
 
@@ -100,7 +103,7 @@ def _steps(weights: Vector, source: int) -> Iterator[Vector]:
     """Other values for this one's weight."""
     own = weights[source]
     values = FACTORS if own else FROM_NOTHING
-    for value in np.multiply(values, own or weights.max(initial=0)).round(3).clip(LEAST):
+    for value in np.multiply(values, own or weights.max(initial=0)).round(3).clip(LEAST, MOST):
         tried = weights.copy()
         tried[source] = value
         yield tried

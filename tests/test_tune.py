@@ -13,6 +13,7 @@ from django.test import Client
 
 from catalog import changes
 from catalog.models import Scenario
+from catalog.models.places import MOST_WEIGHT
 from catalog.scenarios import HOME
 from recommend import blend, tune
 from recommend.blend import Heard
@@ -74,6 +75,11 @@ def test_weights_that_nothing_is_better_than_stay() -> None:
     best = climbed(lists(200), start)
     assert (climbed(lists(200), best) == best).all()
     assert (climbed(lists(200), start) == best).all()
+
+
+def test_weights_stay_within_what_a_scenario_takes() -> None:
+    loud = vector(SHIPPED) * 500
+    assert climbed(lists(200), loud).max() <= MOST_WEIGHT
 
 
 def test_it_is_ndcg_as_everywhere_whatever_the_lists_are_long() -> None:

@@ -73,9 +73,9 @@ def _written(month: Month, folder: Path) -> Archived:
         if not rows:
             raise Refused(f"There is nothing in {month}.")
         file = month_file.write(month, folder, owner=owner)
-        month_file.stage(file)
+        columns = month_file.stage(file)
         checksum = month_file.checksum(month)
-        if month_file.staged_checksum() != checksum:
+        if month_file.staged_checksum(columns) != checksum:
             raise BadFile(f"{file} does not hold what was written. The month stays in the log.")
     return Archived(
         month,
@@ -159,8 +159,8 @@ def attach(month: Month, *, readers: Sequence[str], folder: Path | None = None) 
             raise Refused(f"{month} is not archived.")
         file = Path(record.file) if folder is None else folder / Path(record.file).name
         xid = _xid(record, readers)
-        month_file.stage(file)
-        if (found := month_file.staged_checksum()) != record.checksum:
+        columns = month_file.stage(file)
+        if (found := month_file.staged_checksum(columns)) != record.checksum:
             raise BadFile(
                 f"{file} is not the file that was archived: "
                 f"it sums to {found}, the record says {record.checksum}."
@@ -205,7 +205,7 @@ ORDER BY 1 ON CONFLICT (key) DO NOTHING
 RESTORE: Final = """
 INSERT INTO {partition} ({columns})
 SELECT id, {xid}, kind, coalesce(subject_key.subject, archived_event.subject),
-       coalesce(item_key.item, archived_event.item), quantity, price, slate, detail
+       coalesce(item_key.item, archived_event.item), quantity, price, slate, detail, order_id
 FROM archived_event LEFT JOIN subject_key ON subject_key.key = archived_event.subject_key
                     LEFT JOIN item_key ON item_key.key = archived_event.item_key
 ORDER BY id

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Numeric,
     SmallInteger,
     Table,
+    Text,
     Uuid,
     text,
 )  # fmt: skip
@@ -44,6 +45,8 @@ event = Table(
     Column("price", Numeric),
     Column("slate", Uuid),
     Column("detail", JSONB),
+    # Of each line of an order: in `detail` it would cost three times its length.
+    Column("order_id", Text),
     # The id begins with the time, so the time costs no byte of its own.
     Column("occurred_at", DateTime(timezone=True),
            Computed("uuid_extract_timestamp(id)", persisted=False)),
@@ -98,7 +101,7 @@ LEFT JOIN item_key ON item_key.key = raw.item"""
 APPEND: Final = f"""
 WITH incoming AS MATERIALIZED (
     SELECT event_id(occurred_at, line, key) AS id, kind, who AS subject, what AS item, quantity,
-           price, slate, detail::jsonb AS detail, delivery,
+           price, slate, detail::jsonb AS detail, order_id, delivery,
            subject IS NOT NULL AND who IS NULL OR item IS NOT NULL AND what IS NULL AS is_unnamed
     FROM ({{named}}) AS named
 ), claimed AS (
@@ -108,8 +111,8 @@ WITH incoming AS MATERIALIZED (
     ON CONFLICT (key) DO NOTHING
     RETURNING key
 ), appended AS (
-    INSERT INTO event (id, kind, subject, item, quantity, price, slate, detail)
-    SELECT id, kind, subject, item, quantity, price, slate, detail FROM incoming
+    INSERT INTO event (id, kind, subject, item, quantity, price, slate, detail, order_id)
+    SELECT id, kind, subject, item, quantity, price, slate, detail, order_id FROM incoming
     WHERE (delivery IS NULL OR delivery IN (SELECT key FROM claimed))
       AND NOT EXISTS (SELECT FROM incoming WHERE is_unnamed) ORDER BY id
     ON CONFLICT (id) DO NOTHING

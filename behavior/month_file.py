@@ -25,16 +25,18 @@ SCHEMA: Final = pa.schema([
     ("id", pa.string()), ("xid", pa.uint64()), ("kind", pa.int16()), ("subject", pa.int32()),
     ("item", pa.int32()), ("subject_key", pa.string()), ("item_key", pa.string()),
     ("quantity", pa.int32()), ("price", pa.string()), ("slate", pa.string()),
-    ("detail", pa.string()), ("occurred_at", pa.timestamp("ms", "UTC")),
+    ("detail", pa.string()), ("order_id", pa.string()),
+    ("occurred_at", pa.timestamp("ms", "UTC")),
 ])  # fmt: skip
 """Prices are text: Postgres' numerics have as many digits as they were given."""
 
-STAGED: Final = (
-    "id, xid, kind, subject, item, subject_key, item_key, quantity, price, slate, detail"
-)
+STORED: Final = tuple(name for name in SCHEMA.names if name != "occurred_at")
 """All columns but the time, which the id holds."""
 
-FORMAT: Final = 1
+ADDED: Final = {"order_id": 2}
+"""Columns by the format of the file that had them first; files before that are read without."""
+
+FORMAT: Final = 2
 BLOCK: Final = 16 * 1024 * 1024
 BATCH: Final = 50_000
 
@@ -45,14 +47,14 @@ class BadFile(Exception):
 
 FACTS: Final = """
 SELECT id, xid, kind, subject, item, subject_key.key AS subject_key, item_key.key AS item_key,
-       quantity, price, slate, detail{more}
+       quantity, price, slate, detail, order_id{more}
 FROM {partition} LEFT JOIN subject_key USING (subject) LEFT JOIN item_key USING (item)
 """
 
 CREATE_STAGE: Final = """
 CREATE TEMP TABLE archived_event (
     id uuid, xid xid8, kind smallint, subject int, item int, subject_key text, item_key text,
-    quantity int, price numeric, slate uuid, detail jsonb
+    quantity int, price numeric, slate uuid, detail jsonb, order_id text
 ) ON COMMIT DROP
 """
 
@@ -69,9 +71,9 @@ def checksum(month: Month) -> str:
     return _checksum(FACTS.format(more="", partition=month.partition))
 
 
-def staged_checksum() -> str:
-    """The checksum of what `stage` read."""
-    return _checksum(f"SELECT {STAGED} FROM archived_event")
+def staged_checksum(columns: Sequence[str]) -> str:
+    """The checksum of what `stage` read, from the columns that it found."""
+    return _checksum(f"SELECT {', '.join(columns)} FROM archived_event")
 
 
 def _checksum(facts: str) -> str:
@@ -155,19 +157,28 @@ def _facts(month: Month) -> Iterator[pa.RecordBatch]:
         )  # fmt: skip
 
 
-def stage(file: Path) -> None:
-    """Read the whole file into the temporary table archived_event. Raises BadFile."""
+def stage(file: Path) -> list[str]:
+    """Read the whole file into the temporary table archived_event; returns the columns that it has.
+    Raises BadFile."""
     with _opened(file) as opened, cursor() as hot:
-        if opened.schema_arrow.names != SCHEMA.names:
+        held = set(opened.schema_arrow.names)
+        if not set(SCHEMA.names) - set(ADDED) <= held <= set(SCHEMA.names):
             raise BadFile(f"{file} is not an archived month: its columns are others.")
+        columns = [name for name in STORED if name in held]
         hot.execute(CREATE_STAGE)
         try:
-            with hot.copy(f"COPY archived_event ({STAGED}) FROM STDIN (FORMAT csv)") as copy:
-                for batch in opened.iter_batches(BATCH, columns=STAGED.split(", ")):
-                    copy.write(_as_csv(batch))
+            _copy(hot, opened, columns)
         except (pa.ArrowException, OSError, psycopg.DataError) as error:
             raise BadFile(f"{file} is broken: {_first_line(error)}") from None
         hot.execute("ANALYZE archived_event")
+        return columns
+
+
+def _copy(hot: psycopg.Cursor[tuple[Any, ...]], opened: Any, columns: list[str]) -> None:
+    into = f"COPY archived_event ({', '.join(columns)}) FROM STDIN (FORMAT csv)"
+    with hot.copy(into) as copy:
+        for batch in opened.iter_batches(BATCH, columns=columns):
+            copy.write(_as_csv(batch))
 
 
 def facts_of(file: Path, subjects: Sequence[int]) -> list[dict[str, Any]]:
@@ -186,11 +197,14 @@ def facts_of(file: Path, subjects: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _worded(row: dict[str, Any]) -> dict[str, Any]:
+    detail = orjson.loads(row["detail"]) if row["detail"] else {}
+    if row.get("order_id") is not None:
+        detail["order_id"] = row["order_id"]
     return {
         "id": row["id"], "occurred_at": row["occurred_at"], "kind": Kind(row["kind"]).label,
         "subject": row["subject_key"], "item_id": row["item_key"], "quantity": row["quantity"],
         "price": row["price"], "recommendation_id": row["slate"],
-        "detail": orjson.loads(row["detail"]) if row["detail"] else None,
+        "detail": detail or None,
     }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ logger = logging.getLogger("recsite.months")
 
 LATE: Final = "event_late"
 
-COLUMNS: Final = "id, xid, kind, subject, item, quantity, price, slate, detail"
+COLUMNS: Final = "id, xid, kind, subject, item, quantity, price, slate, detail, order_id"
 """What the log stores of a fact."""
 
 PATIENCE: Final = 60.0

@@ -18,7 +18,7 @@ from behavior.events import Event, Kind
 COLUMNS: Final = (
     ("occurred_at", "timestamptz"), ("line", "int"), ("key", "text"), ("kind", "smallint"),
     ("subject", "text"), ("item", "text"), ("quantity", "int"), ("price", "numeric"),
-    ("slate", "uuid"), ("detail", "text"), ("delivery", "uuid"),
+    ("slate", "uuid"), ("detail", "text"), ("order_id", "text"), ("delivery", "uuid"),
 )  # fmt: skip
 """A row on its way into the log: names still the shop's own."""
 
@@ -76,15 +76,17 @@ def digest_of(key: str) -> uuid.UUID:
 
 def _rows(event: Event, key: str, delivery: uuid.UUID | None) -> Iterator[tuple[Any, ...]]:
     """The event's lines in the order of COLUMNS."""
-    detail = orjson.dumps(event.detail).decode() if event.detail else None
+    detail = dict(event.detail or {})
+    order = detail.pop("order_id", None)
+    whole = _written(detail)
     for number, line in enumerate(event.lines):
-        said = detail if line.place is None else _with_place(event, line.place)
+        said = whole if line.place is None else _written({**detail, "index": line.place})
         yield (event.occurred_at, number, key, event.kind.value, event.subject, line.item,
-               line.quantity, line.price, event.slate, said, delivery)  # fmt: skip
+               line.quantity, line.price, event.slate, said, order, delivery)  # fmt: skip
 
 
-def _with_place(event: Event, place: int) -> str:
-    return orjson.dumps({**(event.detail or {}), "index": place}).decode()
+def _written(detail: dict[str, Any]) -> str | None:
+    return orjson.dumps(detail).decode() if detail else None
 
 
 # What COPY's text format reads as something else.

@@ -9,6 +9,7 @@ id and the number of transactions, and that the log was empty before.
 import io
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import chain
 from typing import Final
 
 import pyarrow as pa
@@ -33,9 +34,9 @@ FROM STDIN (FORMAT csv)
 
 # What log.APPEND says, without what a repeated delivery, a batch's own state and people need.
 APPEND: Final = """
-INSERT INTO event (id, kind, subject, item, quantity, price, detail)
+INSERT INTO event (id, kind, subject, item, quantity, price, order_id)
 SELECT event_id(occurred_at, 0, 'invented-' || line), kinds.kind, subject, item, quantity, price,
-       CASE WHEN order_id IS NOT NULL THEN jsonb_build_object('order_id', order_id) END
+       order_id
 FROM invented JOIN (VALUES {kinds}) AS kinds (name, kind) ON name = event
 JOIN subject_key ON subject_key.key = 'user:' || user_id
 JOIN item_key ON item_key.key = item_id
@@ -45,14 +46,15 @@ ORDER BY 1
 VACUUM: Final = "VACUUM ANALYZE"
 
 
-def load(wanted: Invention) -> None:
-    """Put the whole invention into this database, whose log is empty, and vacuum it."""
+def load(*wanted: Invention) -> None:
+    """Put whole inventions into this database, whose log is empty, and vacuum it."""
     with transaction.atomic():
-        with cursor() as hot:
-            intern(hot, "subject_key", [subject_key(user, None) for user in wanted.users()])
-            intern(hot, "item_key", list(wanted.items()))
-        months.make(_months(wanted))
-    _append(tables(wanted))
+        for each in wanted:
+            with cursor() as hot:
+                intern(hot, "subject_key", [subject_key(user, None) for user in each.users()])
+                intern(hot, "item_key", list(each.items()))
+            months.make(_months(each))
+    _append(chain.from_iterable(map(tables, wanted)))
     with transaction.atomic(), connection() as inside:
         user_state.fill(inside)
     with cursor() as hot:

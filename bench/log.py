@@ -11,14 +11,14 @@ from typing import Final
 import pyarrow.parquet as pq
 
 from behavior import history
-from bench.figures import Figure, at_least
+from bench.figures import Figure, at_least, at_most
 from bench.ground import hush
 from bench.sizes import Size
 from bench.traffic import Shop
 from recsite.db import cursor
 from recsite.files import read_rows
 
-COLUMNS: Final = "id, kind, subject, item, quantity, price, slate, detail"
+COLUMNS: Final = "id, kind, subject, item, quantity, price, slate, detail, order_id"
 OUT: Final = f"COPY (SELECT {COLUMNS} FROM event) TO STDOUT"
 INTO: Final = f"COPY event ({COLUMNS}) FROM STDIN"
 
@@ -47,19 +47,21 @@ def measure_append(shop: Shop, size: Size, folder: Path) -> list[Figure]:
     began = time.perf_counter()
     rows = sum(batch.rows for batch in history.import_rows(read_rows(file)))
     imported = rows / (time.perf_counter() - began)
+    weight = weigh()
     raw = _copied()
     return [
         Figure("import_events, Parquet", imported, "rows/s", at_least(50_000),
                imported / raw, "raw COPY"),
         Figure("import_events ÷ raw COPY", imported / raw, "times", at_least(0.4)),
         Figure("raw COPY of the same rows into the same table", raw, "rows/s"),
+        Figure("a line of an order in the log, with its indexes", weight, "bytes", at_most(150)),
     ]  # fmt: skip
 
 
 def measure_size() -> list[Figure]:
     """What the shop's log weighs, indexes and all."""
     return [
-        Figure("an event in the log, with its indexes", weigh(), "bytes"),
+        Figure("a fact in the log, the catalogue's too, with its indexes", weigh(), "bytes"),
         Figure("an event, with everything that follows from it", _number(DATABASE_BYTES), "bytes"),
     ]
 

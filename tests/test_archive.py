@@ -477,6 +477,26 @@ def test_a_missing_file_a_broken_one_and_another_are_each_a_sentence(tmp_path: P
     assert len(rows()) == 7
 
 
+def test_a_file_of_before_orders_had_a_column_is_told_of_and_attached(tmp_path: Path) -> None:
+    make(JAN)
+    given(purchase("bob", "a", at=at(1, 20), key="1"))
+    with transaction.atomic():
+        # As that code left it in the log. (A replica's role skips what refuses changes.)
+        run("SET LOCAL session_replication_role = replica")
+        run("""UPDATE event SET detail = '{"order_id": "9001"}'""")
+    before = rows()
+    file = Path(put_away(JAN, tmp_path).file)
+    pq.write_table(pq.read_table(file).drop_columns(["order_id"]), file)
+    with transaction.atomic():
+        sum_of_then = month_file.staged_checksum(month_file.stage(file))
+        run("UPDATE archived_month SET checksum = %s", sum_of_then)
+    subjects = [subject for (subject,) in ask("SELECT subject FROM subject_key")]
+    (told,) = month_file.facts_of(file, subjects)
+    assert told["detail"] == {"order_id": "9001"}
+    attach(JAN)
+    assert rows() == before
+
+
 def test_another_databases_file_is_not_overwritten(tmp_path: Path) -> None:
     a_winter()
     before = rows()

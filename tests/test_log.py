@@ -20,7 +20,7 @@ from behavior.history import import_rows
 from behavior.names import intern_items
 from recsite import keys
 from recsite.db import cursor
-from recsite.models import ApiKey
+from recsite.models import ApiKey, EventRow
 from tests import oracle
 from tests.given import (
     START,
@@ -86,14 +86,29 @@ def test_the_lines_of_an_event_stand_in_their_order_under_one_key() -> None:
     )
     assert outcome(order) == [(1, 0)]
     assert ask(
-        "SELECT i.key, quantity, price, detail->>'order_id' FROM event JOIN item_key i USING (item)"
+        "SELECT i.key, quantity, price, order_id FROM event JOIN item_key i USING (item)"
         " ORDER BY id"
     ) == [
         ("mug", 2, Decimal("7.5"), "7"),
         ("cup", None, None, "7"),
         ("mug", 1, Decimal("0.0001"), "7"),
     ]
+
     assert logged() == [(3.0, "purchase", "user:ann", key) for key in ("mug", "cup", "mug")]
+
+
+def test_whoever_looks_at_the_log_finds_the_order_among_the_details() -> None:
+    said = {"order_id": "7", "currency": "EUR"}
+    lines = (Line("mug", place=1), Line("cup"))
+    outcome(Event(Kind.PURCHASE, minute(0), "user:ann", lines, key="1", detail=said))
+    outcome(Event(Kind.PURCHASE, minute(1), "user:ann", (Line("mug"),), detail={"order_id": "8"}))
+    outcome(Event(Kind.VIEW_ITEM, minute(2), "user:ann", (Line("mug"),)))
+    assert ask("SELECT detail::text, order_id FROM event ORDER BY id") == [
+        ('{"index": 1, "currency": "EUR"}', "7"), ('{"currency": "EUR"}', "7"), (None, "8"),
+        (None, None),
+    ]  # fmt: skip
+    told = [row.detail for row in EventRow.objects.order_by("id")]
+    assert told == [said | {"index": 1}, said, {"order_id": "8"}, None]
 
 
 # ── exactly once ───────────────────────────────────────────────────────────────────────────

@@ -42,13 +42,15 @@ Numbers = Any
 
 @dataclass(frozen=True, slots=True)
 class Invention:
-    """What is made. The shoppers h0, h1, … (`heavy` of them) have `heavy_events` each."""
+    """What is made. The shoppers h0, h1, … (`heavy` of them) have `heavy_events` each; all names
+    begin with `street`, so that two shops can stand side by side in one log."""
 
     events: int
     seed: int
     until: datetime
     heavy: int = 0
     heavy_events: int = 1_000
+    street: str = ""
 
     @property
     def shoppers(self) -> int:
@@ -60,11 +62,12 @@ class Invention:
 
     def users(self) -> list[str]:
         """Every user_id that can occur."""
-        return [f"s{n}" for n in range(self.shoppers)] + [f"h{n}" for n in range(self.heavy)]
+        names = [f"s{n}" for n in range(self.shoppers)] + [f"h{n}" for n in range(self.heavy)]
+        return [self.street + name for name in names]
 
     def items(self) -> list[str]:
         """Every item_id that can occur."""
-        return [f"i{n}" for n in range(self.shelves * SHELF)]
+        return [f"{self.street}i{n}" for n in range(self.shelves * SHELF)]
 
 
 def tables(wanted: Invention) -> Iterator[pa.Table]:

@@ -1,8 +1,10 @@
 """Scale: what the log's length may change, and what it must not.
 
-Two invented shops, of a short history and of a long one, each in a database of its own that
-then goes away. The same new events are folded behind both; the long history is also rebuilt,
-weighed, and loses a few persons. A promise about a length is judged at that length only.
+Two logs, each in a database of its own that then goes away: an invented shop's short history, and
+the same history beside a much longer one of other shoppers and other items. So the new events that
+are folded behind both meet the same shoppers, pairs and counts, and what differs is the log's
+length alone. The long log is also rebuilt, weighed, and loses a few persons. A promise about a
+length is judged at that length only.
 """
 
 from collections.abc import Iterator
@@ -40,15 +42,15 @@ Seconds = dict[str, float]
 
 
 def measure(size: Size) -> list[Figure]:
-    """The short history first; what is folded behind both is drawn from its names."""
+    """The short log first; what is folded behind both is drawn from its names."""
     now = datetime.now(UTC)
     short = Invention(size.short, SEED, now)
-    long = Invention(size.long, SEED, now, PERSONS, size.heavy)
+    rest = Invention(size.long - size.short, SEED + 1, now, PERSONS, size.heavy, street="far-")
     new = _shop(short)
     with _stocked(short):
         _rebuild()
         behind_short = _folded(new, size)
-    with _stocked(long) as loading:
+    with _stocked(short, rest) as loading:
         counted = timed(partial(folds.count, NOTHING))
         rebuilt = _rebuild()
         behind_long = _folded(new, size)
@@ -63,12 +65,12 @@ def measure(size: Size) -> list[Figure]:
 
 
 @contextmanager
-def _stocked(wanted: Invention) -> Iterator[float]:
-    """A database of its own with this history; the seconds that it took to load."""
-    ground.say(f"An invented shop of {wanted.events:,} events")
+def _stocked(*wanted: Invention) -> Iterator[float]:
+    """A database of its own with these histories; the seconds that they took to load."""
+    ground.say(f"An invented log of {sum(each.events for each in wanted):,} events")
     with ground.empty():
         ground.hush()
-        yield timed(partial(load, wanted))
+        yield timed(partial(load, *wanted))
 
 
 def _shop(wanted: Invention) -> Shop:
@@ -120,7 +122,7 @@ def _of_folds(short: Seconds, long: Seconds, size: Size) -> list[Figure]:
 
 
 def _erased(folded: Seconds, size: Size) -> Figure:
-    took = [timed(partial(erase.erase, f"user:h{n}", asked_by="bench")) for n in range(PERSONS)]
+    took = [timed(partial(erase.erase, f"user:far-h{n}", asked_by="bench")) for n in range(PERSONS)]
     seconds = percentile(took, 0.5)
     return Figure(
         f"a person with {size.heavy:,} events erased", seconds, "s", ERASED.get(size.long),

@@ -248,10 +248,12 @@ class TestInvention:
     def test_the_short_road_gives_what_an_import_gives(
         self, committed: None, tmp_path: Path
     ) -> None:
-        pq.write_table(pa.concat_tables(tables(self.WANTED)), tmp_path / "events.parquet")
+        both = self.WANTED, Invention(1_000, 6, minute(0), street="far-")
+        made = [table for wanted in both for table in tables(wanted)]
+        pq.write_table(pa.concat_tables(made), tmp_path / "events.parquet")
         with ground.empty():
             ground.hush()
-            loading.load(self.WANTED)
+            loading.load(*both)
             loaded = ask(LOG), ask(STATE)
         with ground.empty():
             ground.hush()
@@ -260,7 +262,7 @@ class TestInvention:
             imported = ask(LOG), ask(STATE)
 
         assert loaded == imported
-        assert len(loaded[0]) == 2_000
+        assert len(loaded[0]) == 3_000
 
 
 class TestClient:

@@ -5,7 +5,7 @@ about six events over 24 months, and one event in a hundred takes something back
 the same rows for the same seed and size, in order of time, without a loop over events.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -70,15 +70,32 @@ class Invention:
         return [f"{self.street}i{n}" for n in range(self.shelves * SHELF)]
 
 
-def tables(wanted: Invention) -> Iterator[pa.Table]:
-    """The history in the columns of an events file, oldest first, a million rows at a time."""
-    columns = _columns(wanted)
-    for first in range(0, wanted.events, CHUNK):
-        yield _table(wanted, {name: each[first : first + CHUNK] for name, each in columns.items()})
+def tables(*wanted: Invention) -> Iterator[pa.Table]:
+    """The histories, which end at the same time, as one: in the columns of an events file, oldest
+    first, a million rows at a time."""
+    columns = _as_one(wanted, [_columns(each) for each in wanted])
+    users, items = (pa.array([name for each in wanted for name in names(each)])
+                    for names in (Invention.users, Invention.items))  # fmt: skip
+    for first in range(0, len(columns["at"]), CHUNK):
+        rows = {name: each[first : first + CHUNK] for name, each in columns.items()}
+        yield _table(rows, users, items, wanted[0].until - SPAN)
+
+
+def _as_one(wanted: Sequence[Invention], parts: Sequence[dict[str, Numbers]]) -> dict[str, Numbers]:
+    """In order of time; the numbers of each shop's names follow those of the shop before."""
+    before = {"user": 0, "item": 0, "order": 0}
+    for each, part in zip(wanted, parts, strict=True):
+        sizes = {"user": len(each.users()), "item": len(each.items()), "order": each.events}
+        for name, size in sizes.items():
+            part[name] = part[name] + before[name]
+            before[name] += size
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    by_time = np.argsort(columns["at"], kind="stable")
+    return {name: column[by_time] for name, column in columns.items()}
 
 
 def _columns(wanted: Invention) -> dict[str, Numbers]:
-    """All events as numbers, in order of time; `at` is in seconds since the history began."""
+    """All events as numbers; `at` is in seconds since the history began."""
     draw = np.random.default_rng(wanted.seed)
     count = wanted.events
     lengths = draw.geometric(1 / A_SESSION, size=2 * count // A_SESSION + 100)
@@ -88,15 +105,13 @@ def _columns(wanted: Invention) -> dict[str, Numbers]:
     shelf = _power(draw, wanted.shelves, sessions, 0.8)[session]
     item = _taken_back(kind, shelf * SHELF + _power(draw, SHELF, count, 1.0), session)
     shopper = _power(draw, wanted.shoppers, sessions, 0.6)[session]
-    columns = {
+    return {
         "kind": kind,
         "at": _times(draw, session, sessions),
         "user": _with_heavy(draw, wanted, shopper),
         "item": item,
         "order": session,
     }
-    by_time = np.argsort(columns["at"], kind="stable")
-    return {name: column[by_time] for name, column in columns.items()}
 
 
 def _power(draw: np.random.Generator, count: int, size: int, power: float) -> Numbers:
@@ -125,11 +140,13 @@ def _with_heavy(draw: np.random.Generator, wanted: Invention, shopper: Numbers) 
     return shopper
 
 
-def _table(wanted: Invention, columns: dict[str, Numbers]) -> pa.Table:
-    began = np.datetime64((wanted.until - SPAN).replace(tzinfo=None), "us")
-    at = began + (columns["at"] * 1e6).astype("timedelta64[us]")
+def _table(
+    columns: dict[str, Numbers], users: pa.Array, items: pa.Array, began: datetime
+) -> pa.Table:
+    at = np.datetime64(began.replace(tzinfo=None), "us") + (columns["at"] * 1e6).astype(
+        "timedelta64[us]"
+    )
     ordered = pa.array(columns["kind"] == PURCHASE)
-    users, items = pa.array(wanted.users()), pa.array(wanted.items())
     price = pc.divide(pa.array(columns["item"] * 37 % 9_900 + 100), pa.scalar(100.0))
     return pa.table(
         {

@@ -9,7 +9,6 @@ id and the number of transactions, and that the log was empty before.
 import io
 from collections.abc import Iterable
 from datetime import timedelta
-from itertools import chain
 from typing import Final
 
 import pyarrow as pa
@@ -47,14 +46,14 @@ VACUUM: Final = "VACUUM ANALYZE"
 
 
 def load(*wanted: Invention) -> None:
-    """Put whole inventions into this database, whose log is empty, and vacuum it."""
+    """Put inventions into this database, whose log is empty, in the order of time; and vacuum it."""
     with transaction.atomic():
         for each in wanted:
             with cursor() as hot:
                 intern(hot, "subject_key", [subject_key(user, None) for user in each.users()])
                 intern(hot, "item_key", list(each.items()))
             months.make(_months(each))
-    _append(chain.from_iterable(map(tables, wanted)))
+    _append(tables(*wanted))
     with transaction.atomic(), connection() as inside:
         user_state.fill(inside)
     with cursor() as hot:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pyarrow as pa
@@ -221,6 +221,9 @@ def test_the_scale_of_two_short_logs_runs(committed: None) -> None:
     assert figures["a person with 100 events erased"].target is None
 
 
+WHO_DID_WHAT: Final = ["event", "occurred_at", "user_id", "item_id"]
+
+
 class TestInvention:
     """A history out of a seed, and its two roads into the log."""
 
@@ -245,12 +248,21 @@ class TestInvention:
         assert Counter(row["user_id"] for row in rows)["h1"] == 150
         assert {row["event"] for row in rows if row["order_id"]} == {"purchase"}
 
+    def test_of_two_shops_in_one_log_each_is_as_it_is_alone(self) -> None:
+        far = Invention(1_000, 6, minute(0), street="far-")
+        both = pa.concat_tables(tables(self.WANTED, far)).to_pylist()
+
+        assert [row["occurred_at"] for row in both] == sorted(row["occurred_at"] for row in both)
+        for one, is_far in ((self.WANTED, False), (far, True)):
+            alone = pa.concat_tables(tables(one)).select(WHO_DID_WHAT).to_pylist()
+            ours = [row for row in both if row["user_id"].startswith("far-") is is_far]
+            assert alone == [{name: row[name] for name in WHO_DID_WHAT} for row in ours]
+
     def test_the_short_road_gives_what_an_import_gives(
         self, committed: None, tmp_path: Path
     ) -> None:
         both = self.WANTED, Invention(1_000, 6, minute(0), street="far-")
-        made = [table for wanted in both for table in tables(wanted)]
-        pq.write_table(pa.concat_tables(made), tmp_path / "events.parquet")
+        pq.write_table(pa.concat_tables(tables(*both)), tmp_path / "events.parquet")
         with ground.empty():
             ground.hush()
             loading.load(*both)

@@ -59,6 +59,9 @@ WHERE (kept.title, kept.description, kept.category_id, kept.brand, kept.seller, 
 RETURNING item_id, changed_at, old.id IS NULL
 """
 
+MERCHANT: Final = "merchant"
+"""Who changes a scenario, where nothing else is said (see recommend.tune)."""
+
 # Taken in the order of ids, as the upsert does, so that two writers cannot dead-lock.
 LOCK: Final = "SELECT FROM catalog_item WHERE item_id = ANY(%s) ORDER BY id FOR UPDATE"
 
@@ -215,8 +218,8 @@ def delete_rule(rule: Rule) -> None:
             _append_wish({"rule": said, "deleted": True})
 
 
-def save_scenario(scenario: Scenario) -> None:
-    """Save a scenario's settings. Raises ValidationError."""
+def save_scenario(scenario: Scenario, *, by: str = MERCHANT) -> None:
+    """Save a scenario's settings; its fact says by whom. Raises ValidationError."""
     scenario.full_clean()
     with transaction.atomic():
         standing = Scenario.objects.select_for_update().filter(pk=scenario.pk).first()
@@ -224,7 +227,7 @@ def save_scenario(scenario: Scenario) -> None:
         scenario.save()
         after = model_to_dict(scenario)
         if before != after:
-            _append_wish({"scenario": after, "before": before})
+            _append_wish({"scenario": after, "before": before, "by": by})
 
 
 def save_weights(weights: SignalWeights) -> None:

@@ -3,7 +3,8 @@
 Chosen on four shoppers of five and judged on the fifth: they become the scenario's own only where
 they are surely better there than those that stand. It promises that every attempt is noted with its
 figures, that a change is a fact as any other of a merchant's (so slates name it, and journeys into
-the past know it), and that by itself it never touches weights that somebody chose.
+the past know it), and that by itself it never touches weights that somebody chose: whoever made the
+last fact that changed one of them, whatever it is now.
 """
 
 from collections import Counter
@@ -18,7 +19,10 @@ from django.db import transaction
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from behavior import coverage
+from behavior.events import Kind
 from catalog import changes
+from catalog.changes import MERCHANT
 from catalog.models import Scenario
 from catalog.scenarios import HOME, LATER
 from recommend import blend, surely
@@ -48,6 +52,22 @@ VALUES (:scenario, :until, CAST(:stood AS jsonb), CAST(:weights AS jsonb), CAST(
 """
 LAST_SAVED: Final = """
 SELECT weights::text FROM tuning WHERE scenario = :scenario AND is_saved ORDER BY id DESC LIMIT 1
+"""
+
+TUNING: Final = "tuning"
+
+# The last fact that changed one of its weights. Facts did not always say by whom: one that says what was
+# last saved here is taken for ours. The whole log is asked, whatever a split has put in front of it.
+CHOOSER: Final = f"""
+SELECT coalesce(detail->>'by', CASE WHEN detail->'scenario' @> (
+    SELECT weights FROM tuning WHERE scenario = :scenario AND is_saved ORDER BY id DESC LIMIT 1
+) THEN '{TUNING}' ELSE '{MERCHANT}' END)
+FROM rec.event
+WHERE subject IS NULL AND kind = {Kind.RULE_CHANGED.value}
+  AND detail->'scenario'->>'name' = :scenario
+  AND EXISTS (SELECT FROM unnest(CAST(:names AS text[])) AS name
+              WHERE detail->'scenario'->name IS DISTINCT FROM detail->'before'->name)
+ORDER BY id DESC LIMIT 1
 """
 
 LEAST: Final = 100
@@ -102,14 +122,13 @@ def standing(scenario: str) -> Weights:
 
 
 def is_left_alone(scenario: str) -> bool:
-    """Whether nobody chose its weights by hand: they are as shipped, or as last chosen here."""
-    stand = Scenario.objects.filter(name=scenario).values(*NAMES).first()
-    return stand is not None and (is_tuned(scenario) or _is_as_shipped(stand))
+    """Whether nobody chose its weights by hand since they shipped, or since they were chosen here."""
+    return Scenario.objects.filter(name=scenario).exists() and _chooser(scenario) != MERCHANT
 
 
 def is_tuned(scenario: str) -> bool:
     """Whether its weights are those that were last chosen here."""
-    return standing(scenario) == _last_saved(scenario)
+    return _chooser(scenario) == TUNING
 
 
 def forget(scenario: str) -> None:
@@ -120,12 +139,25 @@ def forget(scenario: str) -> None:
         Scenario.objects.filter(name=scenario).update(**shipped)
 
 
-def _is_as_shipped(stand: Weights) -> bool:
-    """A shop that is older than a source has it off."""
-    return all(w in (HOME.get(name, 0.0), LATER.get(name)) for name, w in stand.items())
+def _chooser(scenario: str) -> str | None:
+    """Who changed its weights last: MERCHANT or TUNING; None where they are as they shipped."""
+    asked = {"scenario": scenario, "names": list(NAMES)}
+    with connection() as inside:
+        said: str | None = inside.scalar(text(CHOOSER), asked)
+    return _by_values(scenario) if said is None and coverage.archived() else said
 
 
-def _last_saved(scenario: str) -> Weights | None:
+def _by_values(scenario: str) -> str | None:
+    """Where the fact may be in a month that is archived."""
+    stand, saved = standing(scenario), _last_saved(scenario)
+    if saved is not None and stand == dict.fromkeys(NAMES, 0.0) | saved:
+        return TUNING
+    # A shop that is older than a source has it off.
+    shipped = all(w in (HOME.get(name, 0.0), LATER.get(name)) for name, w in stand.items())
+    return None if shipped else MERCHANT
+
+
+def _last_saved(scenario: str) -> dict[str, float] | None:
     with connection() as inside:
         said = inside.scalar(text(LAST_SAVED), {"scenario": scenario})
     return None if said is None else orjson.loads(said)
@@ -163,7 +195,7 @@ def _save(scenario: str, stood: Weights, chosen: Weights) -> bool:
         return False
     for name, weight in chosen.items():
         setattr(row, name, weight)
-    changes.save_scenario(row)
+    changes.save_scenario(row, by=TUNING)
     return True
 
 

@@ -336,6 +336,7 @@ def test_a_saved_scenario_is_an_event_only_where_it_changed() -> None:
     assert detail is not None
     assert (detail["scenario"]["name"], detail["scenario"]["diversity"]) == ("home", 0.5)
     assert detail["before"] == detail["scenario"] | {"diversity": 0.2}
+    assert detail["by"] == "merchant"
 
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)

@@ -24,6 +24,7 @@ from recommend.sources import NAMES
 from recommend.tune import Judged
 from tests.given import advance, ask, given, item, minute, purchase, view
 from tests.test_ranker_habits import DAY
+from tests.test_replay import erase
 
 UNTIL: Final = minute(100 * DAY)
 SHIPPED: Final = {name: float(HOME.get(name, 0.0)) for name in NAMES}
@@ -166,19 +167,115 @@ def test_what_cannot_be_noted_is_not_saved(
     assert (stand(), ask("SELECT id FROM event WHERE kind = 22")) == (SHIPPED, [])
 
 
+# ── who chose them ─────────────────────────────────────────────────────────────────────────
+
+
+def choose(**settings: Any) -> None:
+    """A merchant saves these."""
+    scenario = Scenario.objects.get(name="home")
+    for name, value in settings.items():
+        setattr(scenario, name, value)
+    changes.save_scenario(scenario)
+
+
+def tune_it() -> None:
+    assert tune.tune("home", "purchase", given_lists(), UNTIL).is_saved
+
+
 def test_weights_are_left_alone_until_somebody_chooses_others(committed: None) -> None:
     assert tune.is_left_alone("home")
-    tune.tune("home", "purchase", given_lists(), UNTIL)
+    tune_it()
     assert tune.is_left_alone("home")
-    scenario = Scenario.objects.get(name="home")
-    scenario.popular = 0.9
-    changes.save_scenario(scenario)
+    assert tune.is_tuned("home")
+    choose(popular=0.9)
     assert not tune.is_left_alone("home")
+    assert not tune.is_tuned("home")
+
+
+def test_each_fact_of_a_scenario_says_by_whom(committed: None) -> None:
+    tune_it()
+    choose(popular=0.9)
+    assert ask("SELECT detail->>'by' FROM event WHERE kind = 22 ORDER BY id") == [
+        ("tuning",), ("merchant",)
+    ]  # fmt: skip
+
+
+def test_a_source_that_is_silenced_by_hand_is_a_choice(committed: None) -> None:
+    choose(linked=0.0)
+    assert not tune.is_left_alone("home")
+
+
+def test_shipped_and_tuned_weights_that_are_put_back_by_hand_are_a_choice(committed: None) -> None:
+    tune_it()
+    tuned = stand()
+    choose(**SHIPPED)
+    assert not tune.is_left_alone("home")
+    choose(**tuned)
+    assert not tune.is_left_alone("home")
+
+
+def test_who_saves_a_scenario_as_its_weights_stand_chooses_none(committed: None) -> None:
+    choose(title="Welcome")
+    assert tune.is_left_alone("home")
+    tune_it()
+    choose(diversity=0.4)
+    assert tune.is_left_alone("home")
+    assert tune.is_tuned("home")
 
 
 def test_a_shop_that_is_older_than_a_source_is_left_alone_too(committed: None) -> None:
     Scenario.objects.filter(name="home").update(shoppers=0, linked=0)
     assert tune.is_left_alone("home")
+
+
+def test_weights_that_were_tuned_before_there_was_a_source_are_left_alone(committed: None) -> None:
+    tune_it()
+    before_linked()
+    assert tune.is_left_alone("home")
+    assert tune.is_tuned("home")
+
+
+def before_linked() -> None:
+    """As if all this had been before *linked* came."""
+    Scenario.objects.filter(name="home").update(linked=0)
+    ask("UPDATE tuning SET weights = weights - 'linked', stood = stood - 'linked' RETURNING id")
+    erase("UPDATE event SET detail = detail #- '{scenario,linked}' #- '{before,linked}'")
+
+
+def unsigned() -> None:
+    """As if all facts were of before they said by whom."""
+    erase("UPDATE event SET detail = detail - 'by'")
+
+
+def test_facts_that_do_not_say_by_whom_are_ours_where_they_say_what_was_tuned(
+    committed: None,
+) -> None:
+    tune_it()
+    unsigned()
+    assert tune.is_left_alone("home")
+    before_linked()
+    assert tune.is_left_alone("home")
+    choose(popular=0.9)
+    unsigned()
+    assert not tune.is_left_alone("home")
+    choose(**SHIPPED)
+    unsigned()
+    assert not tune.is_left_alone("home")
+
+
+def test_where_the_fact_may_be_archived_the_values_tell(committed: None) -> None:
+    ask(
+        "INSERT INTO archived_month (year, month, rows, checksum, file, bytes, first_at, last_at,"
+        " cluster, snapshot, subjects, lacking)"
+        " VALUES (2018, 1, 1, '', '', 1, now(), now(), '', '1:1:', '{}', '{}') RETURNING year"
+    )
+    Scenario.objects.filter(name="home").update(shoppers=0)
+    assert tune.is_left_alone("home")
+    tune_it()
+    erase("DELETE FROM event")
+    assert tune.is_tuned("home")
+    Scenario.objects.filter(name="home").update(popular=0.9)
+    assert not tune.is_left_alone("home")
 
 
 # ── a shop whose weights are chosen ────────────────────────────────────────────────────────
@@ -225,7 +322,7 @@ def test_learning_chooses_the_weights_that_nobody_chose() -> None:
 
 @pytest.mark.usefixtures("committed", "weeks")
 def test_learning_leaves_weights_that_somebody_chose() -> None:
-    Scenario.objects.filter(name="home").update(popular=0.9)
+    choose(popular=0.9)
     shop()
     done = learn.learn(END)
     assert done.weights == "somebody chose them, so they stay as they are"

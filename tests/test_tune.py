@@ -1,7 +1,7 @@
 """Tuning: the weights that are found, when they are saved, and what is told of it."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from catalog.scenarios import HOME
 from recommend import blend, tune
 from recommend.blend import Heard
 from recommend.evaluate import Plan, evaluate
+from recommend.goals import GOALS
 from recommend.ranker import examples, learn
 from recommend.ranker.examples import Example
 from recommend.sources import NAMES
@@ -318,6 +319,34 @@ def test_learning_chooses_the_weights_that_nobody_chose() -> None:
     ((learned, is_saved),) = ask("SELECT judged->>'learned', is_saved FROM tuning")
     assert done.weights.startswith(f"chosen by {learned} lists")
     assert is_saved is (stand() != SHIPPED)
+
+
+@pytest.mark.usefixtures("committed", "weeks")
+def test_weights_are_chosen_by_purchases_where_only_a_ranker_has_too_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop()
+    collect, goals = examples.collect, []
+
+    def counted(*given: Any) -> Iterator[Example]:
+        goals.append(given[3])
+        return collect(*given)
+
+    monkeypatch.setattr(examples, "collect", counted)
+    monkeypatch.setattr(learn, "LEAST", 10_000)
+    done = learn.learn(END)
+    assert ask("SELECT judged->>'goal' FROM tuning") == [("purchase",)]
+    assert done.said.endswith("10000 are needed: the blend serves alone")
+    assert goals == [goal for goal in GOALS.values() for _ in range(examples.WINDOWS)]
+
+
+@pytest.mark.parametrize(
+    ("enough", "goal"),
+    [(100, "purchase"), (200, "purchase"), (300, "cart"), (500, "event"), (900, "event")],
+)
+def test_the_goal_is_the_first_with_lists_enough_for_who_asks(enough: int, goal: str) -> None:
+    every = {"purchase": given_lists(200), "cart": given_lists(300), "event": given_lists(600)}
+    assert learn.find(every.__getitem__, enough) == (goal, every[goal])
 
 
 @pytest.mark.usefixtures("committed", "weeks")

@@ -9,6 +9,7 @@ learned in the same way from all of them, so its figures are those of the former
 too little to learn from, it says so.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -47,6 +48,10 @@ SCENARIO: Final = str(HOME["name"])
 """Whose weights the ranker must beat."""
 
 
+Lists = Callable[[str], list[Example]]
+"""The examples of a goal, by its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Learned:
     """What came of it, as a sentence of the ranker, and one of the weights."""
@@ -79,19 +84,17 @@ def learn(until: datetime, each: Callable[..., Any] = iter) -> Learned:
 
 def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     spans = examples.windows(until)
-    goal, found = find(spans, each)
-    tuned = _tune(goal, found, spans)
-    learned = _rank(goal, found, spans, each)
+    lists = collecting(spans, each)
+    tuned = _tune(lists, spans)
+    learned = _rank(*find(lists, LEAST), spans, each)
     return learned if tuned is None else replace(learned, weights=tuned.said)
 
 
-def _tune(
-    goal: str, found: Sequence[Example], spans: Sequence[tuple[datetime, datetime]]
-) -> tune.Tuned | None:
+def _tune(lists: Lists, spans: Sequence[tuple[datetime, datetime]]) -> tune.Tuned | None:
     """Before the ranker, which must then beat what this blend makes."""
     if not (spans and tune.is_left_alone(SCENARIO)):
         return None
-    return tune.tune(SCENARIO, goal, found, spans[0][1])
+    return tune.tune(SCENARIO, *find(lists, tune.LEAST), spans[0][1])
 
 
 def _rank(
@@ -117,17 +120,25 @@ def _rank(
     return Learned(judged, is_better, _sentence(judged, is_better))
 
 
-def find(
-    spans: Sequence[tuple[datetime, datetime]], each: Callable[..., Any]
-) -> tuple[str, list[Example]]:
-    """The first goal that a ranker has lists enough of, or the last; and its examples."""
-    found: list[Example] = []
-    for name, goal in GOALS.items():
-        if examples.most_lists(spans, goal) >= min(LEAST, tune.LEAST):
-            found = [e for span in spans for e in examples.collect(WANTED, *span, goal, each)]
-        if len(found) >= LEAST:
-            return name, found
-    return name, found
+def collecting(spans: Sequence[tuple[datetime, datetime]], each: Callable[..., Any]) -> Lists:
+    """They are collected when they are first asked for, and once: tuning and the ranker may have
+    the same goal, or each its own."""
+
+    @functools.cache
+    def lists(goal: str) -> list[Example]:
+        if examples.most_lists(spans, GOALS[goal]) < min(LEAST, tune.LEAST):
+            return []
+        return [e for span in spans for e in examples.collect(WANTED, *span, GOALS[goal], each)]
+
+    return lists
+
+
+def find(lists: Lists, enough: int) -> tuple[str, list[Example]]:
+    """The first goal that there are so many lists of, or the last; and its lists."""
+    for name in GOALS:
+        if len(lists(name)) >= enough:
+            break
+    return name, lists(name)
 
 
 def _judge(

@@ -29,7 +29,8 @@ class Command(BaseCommand):
         _refuse(scenario)
         spans = examples.windows(datetime.now(UTC))
         stood = tune.standing(scenario)
-        goal, found = learn.find(spans, lambda each: bar("lists", of=list(each), unit=""))
+        lists = learn.collecting(spans, lambda each: bar("lists", of=list(each), unit=""))
+        goal, found = learn.find(lists, tune.LEAST)
         tuned = tune.tune(scenario, goal, found, spans[0][1]) if spans else NOTHING
         self.stdout.write(f"{scenario}: {tuned.said}")
         for line in _table(stood, tuned):

@@ -2,9 +2,9 @@
 
 Chosen on four shoppers of five and judged on the fifth: they become the scenario's own only where
 they are surely better there than those that stand. It promises that every attempt is noted with its
-figures, that a change is a fact as any other of a merchant's (so slates name it, and journeys into
-the past know it), and that by itself it never touches weights that somebody chose: whoever made the
-last fact that changed one of them, whatever it is now.
+figures, also one that finds too few lists; that a change is a fact as any other of a merchant's (so
+slates name it, and journeys into the past know it); and that by itself it never touches weights that
+somebody chose: whoever made the last fact that changed one of them, whatever it is now.
 """
 
 from collections import Counter
@@ -29,6 +29,7 @@ from recommend import blend, surely
 from recommend.ranker.examples import Example, held_out
 from recommend.sources import NAMES
 from recsite.db import METADATA, connection
+from recsite.numbers import many
 
 tuning = Table(
     "tuning",
@@ -42,8 +43,8 @@ tuning = Table(
     Column("judged", JSONB, nullable=False),
     Column("is_saved", Boolean, nullable=False),
 )
-"""`stood` and `weights` are weights by source, before and as chosen; `judged` is Judged; `until`
-where the log ended."""
+"""`stood` and `weights` are weights by source, before and as chosen; `judged` is Judged or
+TooFew; `until` where the log ended."""
 
 KEEP: Final = """
 INSERT INTO tuning (scenario, until, stood, weights, judged, is_saved)
@@ -73,6 +74,11 @@ ORDER BY id DESC LIMIT 1
 LEAST: Final = 100
 """Lists in which something was bought: there are eight weights to find, not a network's thousand."""
 
+LEAST_OF_EACH: Final = LEAST // 5
+"""Lists to choose by, and lists to judge by: one shopper may have given most of them."""
+
+EMPTY: Final = "the log is empty, so they stay as they are"
+
 Weights = Mapping[str, float]
 """By source, one of sources.NAMES."""
 
@@ -80,12 +86,23 @@ Weights = Mapping[str, float]
 @dataclass(frozen=True, slots=True)
 class Judged:
     """On `lists` of shoppers that nothing was chosen by: NDCG@10 of the weights that were found on
-    `learned` lists, and of those that stood. `goal` is a key of recommend.goals.GOALS."""
+    `learned` lists, and of those that stood, and whether that is surely better. `goal` is a key of
+    recommend.goals.GOALS."""
 
     lists: int
     learned: int
     ndcg: float
     stood: float
+    goal: str
+    is_better: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TooFew:
+    """Lists that were `found`, and how many of them are `held` out to judge by."""
+
+    found: int
+    held: int
     goal: str
 
 
@@ -103,16 +120,30 @@ def tune(scenario: str, goal: str, found: Sequence[Example], until: datetime) ->
     """Choose the weights anew, and save them where they are surely better."""
     stood = standing(scenario)
     known, held = held_out(found)
-    if min(len(known), len(held)) < LEAST // 5 or len(found) < LEAST:
-        return Tuned(f"{len(found)} lists to choose by, {LEAST} are needed: they stay as they are")
+    if lacks := lacking(len(found), len(held)):
+        _keep(scenario, until, stood, stood, TooFew(len(found), len(held), goal), False)
+        return Tuned(f"{lacks}: they stay as they are")
     chosen = _climbed(known, stood)
     ours, theirs = _judged(held, chosen), _judged(held, stood)
-    judged = Judged(len(held), len(known), surely.mean(ours), surely.mean(theirs), goal)
-    # Both or neither: weights that nothing is noted of would pass for somebody's choice.
+    is_better = surely.is_better(ours, theirs)
+    judged = Judged(len(held), len(known), surely.mean(ours), surely.mean(theirs), goal, is_better)
+    # Both or neither: weights that were saved are noted, and what is noted as saved was.
     with transaction.atomic():
-        is_saved = surely.is_better(ours, theirs) and _save(scenario, stood, chosen)
+        is_saved = is_better and _save(scenario, stood, chosen)
         _keep(scenario, until, stood, chosen, judged, is_saved)
     return Tuned(_sentence(judged, is_saved), judged, chosen, is_saved)
+
+
+def lacking(found: int, held: int) -> str:
+    """What there is too little of, in words; none where there is enough."""
+    if found < LEAST:
+        return f"{many(found, 'list')} to choose by, {LEAST} are needed"
+    if min(found - held, held) < LEAST_OF_EACH:
+        return (
+            f"{many(found - held, 'list')} to choose by and {held} to judge by, {LEAST_OF_EACH} of"
+            " each are needed"
+        )
+    return ""
 
 
 def standing(scenario: str) -> Weights:
@@ -200,7 +231,12 @@ def _save(scenario: str, stood: Weights, chosen: Weights) -> bool:
 
 
 def _keep(
-    scenario: str, until: datetime, stood: Weights, chosen: Weights, judged: Judged, is_saved: bool
+    scenario: str,
+    until: datetime,
+    stood: Weights,
+    chosen: Weights,
+    judged: Judged | TooFew,
+    is_saved: bool,
 ) -> None:
     told: dict[str, Any] = {
         "scenario": scenario, "until": until, "is_saved": is_saved,
@@ -212,7 +248,9 @@ def _keep(
 
 
 def _sentence(judged: Judged, is_saved: bool) -> str:
-    state = "saved" if is_saved else "not surely better, so they stay as they are"
+    state = "not surely better, so they stay as they are"
+    if judged.is_better:
+        state = "saved" if is_saved else "somebody changed them meanwhile, so they stay as they are"
     return (
         f"chosen by {judged.learned} lists; on {judged.lists} others NDCG@{blend.AT} "
         f"{judged.ndcg:.4f}, those that stood have {judged.stood:.4f}: {state}"

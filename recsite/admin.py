@@ -22,9 +22,9 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from behavior.events import Kind
 from catalog import countings, wording
 from catalog.scenarios import SOURCES
+from recommend import tune
 from recommend.ranker.learn import LEAST
 from recommend.ranker.store import LISTS
-from recommend.tune import LEAST as LEAST_TUNED
 from recsite import dashboard, keys
 from recsite import people_admin as people_admin
 from recsite import slates_admin as slates_admin
@@ -289,7 +289,7 @@ class TuningRowAdmin(ReadOnly):
     readonly_fields = ("state", "quality", "before", "changed", "goal", "learned", "judged_on")
     when_empty = (
         "No weights have been tuned yet",
-        f"The worker chooses those of the home page with each ranker, from {LEAST_TUNED} lists on, as "
+        f"The worker chooses those of the home page with each ranker, from {tune.LEAST} lists on, as "
         "long as nobody changes them by hand; manage.py tune --scenario NAME does so for any "
         "scenario that starts from the shopper's history.",
     )
@@ -298,18 +298,24 @@ class TuningRowAdmin(ReadOnly):
 
     @display(description="state", label={"saved": "success", "not better": "warning"})
     def state(self, row: TuningRow) -> str:
-        return "saved" if row.is_saved else "not better"
+        if row.is_saved:
+            return "saved"
+        if "ndcg" not in row.judged:
+            return "too few lists"
+        return "changed meanwhile" if row.judged.get("is_better") else "not better"
 
     @display(description="NDCG@10")
     def quality(self, row: TuningRow) -> str:
-        return _figure(row.judged["ndcg"])
+        return _figure(row.judged.get("ndcg"))
 
     @display(description="of those that stood")
     def before(self, row: TuningRow) -> str:
-        return _figure(row.judged["stood"])
+        return _figure(row.judged.get("stood"))
 
     @display(description="weights")
     def changed(self, row: TuningRow) -> str:
+        if "ndcg" not in row.judged:
+            return "none were tried"
         moved = [
             f"{name} {row.stood[name]:g} → {row.weights[name]:g}"
             for name in SOURCES if name in row.stood and row.stood[name] != row.weights[name]
@@ -322,10 +328,14 @@ class TuningRowAdmin(ReadOnly):
 
     @display(description="chosen by")
     def learned(self, row: TuningRow) -> str:
+        if "learned" not in row.judged:
+            return f"nothing: {tune.lacking(row.judged['found'], row.judged['held'])}"
         return many(row.judged["learned"], "list")
 
     @display(description="judged on")
     def judged_on(self, row: TuningRow) -> str:
+        if "lists" not in row.judged:
+            return "nothing"
         return f"{many(row.judged['lists'], 'list')} of shoppers they were not chosen by"
 
 

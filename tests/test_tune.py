@@ -2,11 +2,13 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
 import orjson
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -22,7 +24,7 @@ from recommend.goals import GOALS
 from recommend.ranker import examples, learn
 from recommend.ranker.examples import Example
 from recommend.sources import NAMES
-from recommend.tune import Judged
+from recommend.tune import Judged, TooFew
 from tests.given import advance, ask, given, item, minute, purchase, view
 from tests.test_ranker_habits import DAY
 from tests.test_replay import erase
@@ -139,7 +141,21 @@ def test_weights_that_are_not_surely_better_are_noted_and_stay(committed: None) 
 def test_too_few_lists_choose_nothing(committed: None) -> None:
     done = tune.tune("home", "purchase", given_lists(40), UNTIL)
     assert done.said == "40 lists to choose by, 100 are needed: they stay as they are"
-    assert (stand(), ask("SELECT id FROM tuning")) == (SHIPPED, [])
+    assert stand() == SHIPPED
+    ((stood, weights, judged, is_saved),) = ask(
+        "SELECT stood, weights, judged, is_saved FROM tuning"
+    )
+    assert (orjson.loads(stood), orjson.loads(weights), is_saved) == (SHIPPED, SHIPPED, False)
+    assert TooFew(**orjson.loads(judged)) == TooFew(40, 8, "purchase")
+
+
+def test_it_is_said_where_too_few_are_held_out_to_judge_by(committed: None) -> None:
+    one = [replace(example, person=1) for example in given_lists(140)]
+    done = tune.tune("home", "purchase", one + given_lists(50), UNTIL)
+    assert done.said == (
+        "180 lists to choose by and 10 to judge by, 20 of each are needed: they stay as they are"
+    )
+    assert stand() == SHIPPED
 
 
 def test_who_chose_others_meanwhile_has_the_last_word(
@@ -154,6 +170,8 @@ def test_who_chose_others_meanwhile_has_the_last_word(
     monkeypatch.setattr(blend, "climb", slowly)
     done = tune.tune("home", "purchase", given_lists(), UNTIL)
     assert (done.is_saved, stand()["popular"], stand()["led"]) == (False, 0.7, HOME["led"])
+    assert done.said.endswith(": somebody changed them meanwhile, so they stay as they are")
+    assert ask("SELECT is_saved, judged->'is_better' FROM tuning") == [(False, "true")]
 
 
 def test_what_cannot_be_noted_is_not_saved(
@@ -358,6 +376,18 @@ def test_learning_leaves_weights_that_somebody_chose() -> None:
     assert ask("SELECT id FROM tuning") == []
 
 
+def test_learning_says_of_an_empty_log_that_it_is_empty(committed: None) -> None:
+    assert learn.learn(END).weights == "the log is empty, so they stay as they are"
+
+
+def test_learning_says_where_another_process_is_at_it(
+    committed: None, stranger: psycopg.Connection[Any]
+) -> None:
+    stranger.execute("SELECT pg_advisory_lock(hashtext('recsite.ranker'))")
+    done = learn.learn(END)
+    assert (done.said, done.weights) == ("another process is at it", "another process is at it")
+
+
 @pytest.mark.usefixtures("committed", "weeks")
 def test_an_evaluation_chooses_weights_by_what_it_knows_and_changes_none() -> None:
     shop()
@@ -409,6 +439,20 @@ def test_the_admin_shows_each_attempt(committed: None, admin_client: Client) -> 
     own = admin_client.get(f"/admin/recsite/tuningrow/{first}/change/").content.decode()
     assert f"viewed 1 → {loud:g}" in own
     assert "purchases" in own
+
+
+def test_the_admin_says_why_nothing_was_saved(
+    committed: None, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tune.tune("home", "purchase", given_lists(40), UNTIL)
+    monkeypatch.setattr(tune, "_save", lambda *given: False)
+    tune.tune("home", "purchase", given_lists(), UNTIL)
+    page = admin_client.get("/admin/recsite/tuningrow/").content.decode()
+    told = ("too few lists", "none were tried", "changed meanwhile", "not better")
+    assert [word in page for word in told] == [True, True, True, False]
+    ((few,),) = ask("SELECT min(id) FROM tuning")
+    own = admin_client.get(f"/admin/recsite/tuningrow/{few}/change/").content.decode()
+    assert "nothing: 40 lists to choose by, 100 are needed" in own
 
 
 def test_the_ranker_must_beat_the_weights_that_stand(committed: None) -> None:

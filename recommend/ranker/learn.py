@@ -48,6 +48,8 @@ SCENARIO: Final = str(HOME["name"])
 """Whose weights the ranker must beat."""
 
 
+BUSY: Final = "another process is at it"
+
 Lists = Callable[[str], list[Example]]
 """The examples of a goal, by its name."""
 
@@ -59,7 +61,7 @@ class Learned:
     judged: Judged | None
     is_live: bool
     said: str
-    weights: str = "somebody chose them, so they stay as they are"
+    weights: str = ""
 
 
 def is_due(until: datetime) -> bool:
@@ -78,23 +80,25 @@ def learn(until: datetime, each: Callable[..., Any] = iter) -> Learned:
     """
     with if_alone("ranker") as is_ours:
         if not is_ours:
-            return Learned(None, False, "another process is at it")
+            return Learned(None, False, BUSY, BUSY)
         return _learn(until, each)
 
 
 def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     spans = examples.windows(until)
     lists = collecting(spans, each)
-    tuned = _tune(lists, spans)
-    learned = _rank(*find(lists, LEAST), spans, each)
-    return learned if tuned is None else replace(learned, weights=tuned.said)
+    # Before the ranker, which must then beat what this blend makes.
+    weights = _tune(lists, spans)
+    return replace(_rank(*find(lists, LEAST), spans, each), weights=weights)
 
 
-def _tune(lists: Lists, spans: Sequence[tuple[datetime, datetime]]) -> tune.Tuned | None:
-    """Before the ranker, which must then beat what this blend makes."""
-    if not (spans and tune.is_left_alone(SCENARIO)):
-        return None
-    return tune.tune(SCENARIO, *find(lists, tune.LEAST), spans[0][1])
+def _tune(lists: Lists, spans: Sequence[tuple[datetime, datetime]]) -> str:
+    """What came of it, as a sentence."""
+    if not spans:
+        return tune.EMPTY
+    if not tune.is_left_alone(SCENARIO):
+        return "somebody chose them, so they stay as they are"
+    return tune.tune(SCENARIO, *find(lists, tune.LEAST), spans[0][1]).said
 
 
 def _rank(

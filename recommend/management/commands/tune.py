@@ -31,13 +31,10 @@ class Command(BaseCommand):
         stood = tune.standing(scenario)
         lists = learn.collecting(spans, lambda each: bar("lists", of=list(each), unit=""))
         goal, found = learn.find(lists, tune.LEAST)
-        tuned = tune.tune(scenario, goal, found, spans[0][1]) if spans else NOTHING
+        tuned = tune.tune(scenario, goal, found, spans[0][1]) if spans else Tuned(tune.EMPTY)
         self.stdout.write(f"{scenario}: {tuned.said}")
         for line in _table(stood, tuned):
             self.stdout.write(line)
-
-
-NOTHING: Final = Tuned("the log is empty, so they stay as they are")
 
 
 def _refuse(scenario: str) -> None:

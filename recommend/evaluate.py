@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from behavior import coverage
 from catalog.models import Scenario
@@ -30,6 +30,10 @@ from recsite.numbers import many
 
 SCHEMA: Final = "rec_evaluate"
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+# Weights change in a copy in front of the live ones: a merchant who saves a scenario would wait for them
+# until all is rolled back.
+OWN_SCENARIOS: Final = "CREATE TABLE catalog_scenario AS TABLE public.catalog_scenario"
 
 
 class NothingToJudge(Exception):
@@ -74,6 +78,7 @@ def evaluate(plan: Plan, each: Callable[..., Any] = iter) -> Report:
     seen = plan.exclude_seen or wished[0].exclude_seen
     serving = _live_ranker()
     with _split(plan) as (inside, targets):
+        inside.execute(text(OWN_SCENARIOS))
         if not targets:
             raise NothingToJudge(f"No shopper has a history before {_moment(plan)}.")
         ranker = _teach(inside, plan, each) if plan.with_ranker else serving
@@ -84,7 +89,7 @@ def evaluate(plan: Plan, each: Callable[..., Any] = iter) -> Report:
 
 
 def _silence(plan: Plan) -> None:
-    """All of it is rolled back, and no fact."""
+    """In scenarios of our own, so there is no fact of it."""
     silent = dict.fromkeys(plan.without, 0.0)
     Scenario.objects.filter(name=plan.scenario).update(**silent)
 

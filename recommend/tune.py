@@ -55,6 +55,15 @@ LAST_SAVED: Final = """
 SELECT weights::text FROM tuning WHERE scenario = :scenario AND is_saved ORDER BY id DESC LIMIT 1
 """
 
+# What stood before the first of those that were saved one upon another: between them nobody chose.
+FIRST_STOOD: Final = """
+SELECT stood::text FROM (
+    SELECT id, stood, stood @> lag(weights) OVER (ORDER BY id) AS goes_on
+    FROM tuning WHERE scenario = :scenario AND is_saved
+) AS saved
+WHERE goes_on IS NOT TRUE ORDER BY id DESC LIMIT 1
+"""
+
 TUNING: Final = "tuning"
 
 # The last fact that changed one of its weights. Facts did not always say by whom: one that says what was
@@ -163,11 +172,11 @@ def is_tuned(scenario: str) -> bool:
 
 
 def forget(scenario: str) -> None:
-    """As if weights had never been chosen here. Only for a transaction that is rolled back: there
-    is no fact of it."""
-    if is_left_alone(scenario):
-        shipped = {name: HOME.get(name, 0.0) for name in NAMES}
-        Scenario.objects.filter(name=scenario).update(**shipped)
+    """As if weights had never been chosen here: what stood before stands again. Only where scenarios
+    are a copy that is thrown away: there is no fact of it."""
+    stood = _kept(FIRST_STOOD, scenario)
+    if stood is not None and is_tuned(scenario):
+        Scenario.objects.filter(name=scenario).update(**stood)
 
 
 def _chooser(scenario: str) -> str | None:
@@ -180,18 +189,22 @@ def _chooser(scenario: str) -> str | None:
 
 def _by_values(scenario: str) -> str | None:
     """Where the fact may be in a month that is archived."""
-    stand, saved = standing(scenario), _last_saved(scenario)
-    if saved is not None and stand == dict.fromkeys(NAMES, 0.0) | saved:
+    stand = standing(scenario)
+    if stand == _kept(LAST_SAVED, scenario):
         return TUNING
     # A shop that is older than a source has it off.
     shipped = all(w in (HOME.get(name, 0.0), LATER.get(name)) for name, w in stand.items())
     return None if shipped else MERCHANT
 
 
-def _last_saved(scenario: str) -> dict[str, float] | None:
+def _kept(statement: str, scenario: str) -> Weights | None:
+    """A source that came later was off."""
     with connection() as inside:
-        said = inside.scalar(text(LAST_SAVED), {"scenario": scenario})
-    return None if said is None else orjson.loads(said)
+        said = inside.scalar(text(statement), {"scenario": scenario})
+    if said is None:
+        return None
+    kept = orjson.loads(said)
+    return {name: kept.get(name, 0.0) for name in NAMES}
 
 
 # ── choosing and judging ───────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
@@ -15,6 +16,7 @@ from behavior import archive, months, user_state
 from behavior.coverage import MonthsArchived
 from behavior.events import Kind
 from behavior.months import Month
+from catalog.models import Scenario
 from recommend import fold, goals, split, tune
 from recommend.evaluate import NothingToJudge, Plan, Report, evaluate
 from recommend.evaluation import answers
@@ -39,7 +41,7 @@ from tests.given import (
     view,
 )  # fmt: skip
 from tests.test_ranker import END, staples
-from tests.test_tune import given_lists
+from tests.test_tune import given_lists, stand
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -306,6 +308,38 @@ def test_it_is_said_where_weights_were_tuned_by_what_judges() -> None:
     assert not any("tuned" in note for note in evaluate(plan).notes)
     tune.tune("home", "purchase", given_lists(), END)
     assert any(note.startswith("The weights were tuned") for note in evaluate(plan).notes)
+
+
+def test_who_saves_the_scenario_meanwhile_does_not_wait(stranger: psycopg.Connection[Any]) -> None:
+    shop()
+    stranger.execute("SET lock_timeout = '5s'")
+    saved: list[Any] = []
+
+    def save(each: Any) -> Any:
+        done = stranger.execute("UPDATE catalog_scenario SET count = count + 1 WHERE name = 'home'")
+        saved.append(done.rowcount)
+        return each
+
+    tune.tune("home", "purchase", given_lists(), END)
+    before = stand()
+    for plan in (replace(PLAN, without=("viewed",)), replace(PLAN, with_ranker=True)):
+        evaluate(plan, save)
+        assert saved
+        saved.clear()
+    assert stand() == before
+
+
+def test_a_source_that_is_off_stays_off_while_a_ranker_is_taught() -> None:
+    shop()
+    Scenario.objects.filter(name="home").update(shoppers=0, linked=0)
+    older, asked = stand(), []
+
+    def look(each: Any) -> Any:
+        asked.append(stand())
+        return each
+
+    evaluate(replace(PLAN, with_ranker=True), look)
+    assert asked[-1] == older
 
 
 # ── archived months ────────────────────────────────────────────────────────────────────────

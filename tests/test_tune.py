@@ -38,18 +38,18 @@ LOUD: Final = NAMES.index("viewed")
 # ── the search ─────────────────────────────────────────────────────────────────────────────
 
 
-def a_list(chance: np.random.Generator, right: float = 1.0) -> Heard:
+def a_list(chance: np.random.Generator, right: int = RIGHT, loud: int = LOUD) -> Heard:
     """Twenty candidates: what is chosen is what one source is sure of, and a louder one is not."""
     said = np.zeros((20, len(NAMES)), np.float32)
-    said[:, LOUD] = chance.random(20)
+    said[:, loud] = chance.random(20)
     place = int(chance.integers(20))
-    said[place, RIGHT] = right
+    said[place, right] = 1.0
     return Heard(said, np.arange(20) == place, 0)
 
 
-def lists(count: int, seed: int = 0) -> list[Heard]:
+def lists(count: int, seed: int = 0, sources: tuple[int, int] = (RIGHT, LOUD)) -> list[Heard]:
     chance = np.random.default_rng(seed)
-    return [a_list(chance) for _ in range(count)]
+    return [a_list(chance, *sources) for _ in range(count)]
 
 
 def vector(weights: tune.Weights) -> blend.Vector:
@@ -104,9 +104,10 @@ def test_it_is_ndcg_as_everywhere_whatever_the_lists_are_long() -> None:
 # ── what is saved ──────────────────────────────────────────────────────────────────────────
 
 
-def given_lists(count: int = 150) -> list[Example]:
+def given_lists(count: int = 150, sources: tuple[int, int] = (RIGHT, LOUD)) -> list[Example]:
     return [
-        Example(person, each.said, each.wanted, 0, each) for person, each in enumerate(lists(count))
+        Example(person, each.said, each.wanted, 0, each)
+        for person, each in enumerate(lists(count, sources=sources))
     ]
 
 
@@ -197,8 +198,9 @@ def choose(**settings: Any) -> None:
     changes.save_scenario(scenario)
 
 
-def tune_it() -> None:
-    assert tune.tune("home", "purchase", given_lists(), UNTIL).is_saved
+def tune_it(right: int = RIGHT, loud: int = LOUD) -> None:
+    found = given_lists(sources=(right, loud))
+    assert tune.tune("home", "purchase", found, UNTIL).is_saved
 
 
 def test_weights_are_left_alone_until_somebody_chooses_others(committed: None) -> None:
@@ -280,6 +282,32 @@ def test_facts_that_do_not_say_by_whom_are_ours_where_they_say_what_was_tuned(
     choose(**SHIPPED)
     unsigned()
     assert not tune.is_left_alone("home")
+
+
+def test_forgetting_puts_back_what_stood_before_the_first_that_was_saved(committed: None) -> None:
+    tune.forget("home")
+    assert stand() == SHIPPED
+    Scenario.objects.filter(name="home").update(shoppers=0, linked=0)
+    older = stand()
+    tune.forget("home")
+    assert stand() == older
+    tune_it()
+    tune_it(NAMES.index("content"), NAMES.index("again"))
+    before_linked()
+    tune.forget("home")
+    assert stand() == older
+
+
+def test_forgetting_puts_back_what_somebody_chose_before_it_was_tuned(committed: None) -> None:
+    tune_it()
+    choose(popular=0.9, led=0.0)
+    chosen = stand()
+    tune.forget("home")
+    assert stand() == chosen
+    tune_it()
+    assert stand() != chosen
+    tune.forget("home")
+    assert stand() == chosen
 
 
 def test_where_the_fact_may_be_archived_the_values_tell(committed: None) -> None:

@@ -178,12 +178,16 @@ def test_who_chose_others_meanwhile_has_the_last_word(
 def test_what_cannot_be_noted_is_not_saved(
     committed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    saved = []
+
     def broken(*given: Any) -> None:
+        saved.append((stand() != SHIPPED, *ask("SELECT detail->>'by' FROM event WHERE kind = 22")))
         raise RuntimeError
 
     monkeypatch.setattr(tune, "_keep", broken)
     with pytest.raises(RuntimeError):
         tune.tune("home", "purchase", given_lists(), UNTIL)
+    assert saved == [(True, ("tuning",))]
     assert (stand(), ask("SELECT id FROM event WHERE kind = 22")) == (SHIPPED, [])
 
 
@@ -205,6 +209,7 @@ def tune_it(right: int = RIGHT, loud: int = LOUD) -> None:
 
 def test_weights_are_left_alone_until_somebody_chooses_others(committed: None) -> None:
     assert tune.is_left_alone("home")
+    assert not tune.is_tuned("home")
     tune_it()
     assert tune.is_left_alone("home")
     assert tune.is_tuned("home")
@@ -362,9 +367,13 @@ def weeks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_learning_chooses_the_weights_that_nobody_chose() -> None:
     shop()
     done = learn.learn(END)
-    ((learned, is_saved),) = ask("SELECT judged->>'learned', is_saved FROM tuning")
+    ((learned, is_saved, weights),) = ask(
+        "SELECT judged->>'learned', is_saved, weights FROM tuning"
+    )
     assert done.weights.startswith(f"chosen by {learned} lists")
-    assert is_saved is (stand() != SHIPPED)
+    assert done.weights.endswith(": saved")
+    assert (is_saved, orjson.loads(weights)) == (True, stand())
+    assert stand() != SHIPPED
 
 
 @pytest.mark.usefixtures("committed", "weeks")
@@ -419,8 +428,16 @@ def test_learning_says_where_another_process_is_at_it(
 @pytest.mark.usefixtures("committed", "weeks")
 def test_an_evaluation_chooses_weights_by_what_it_knows_and_changes_none() -> None:
     shop()
-    report = evaluate(Plan(minute(19 * 7 * DAY), "home", 10, None, 100, with_ranker=True))
-    assert any(note.startswith("Weights: chosen by ") for note in report.notes)
+    asked: list[dict[str, float]] = []
+
+    def look(each: Any) -> Any:
+        asked.append(stand())
+        return each
+
+    report = evaluate(Plan(minute(19 * 7 * DAY), "home", 10, None, 100, with_ranker=True), look)
+    (said,) = (note for note in report.notes if note.startswith("Weights: chosen by "))
+    assert said.endswith(": saved.")
+    assert (asked[0] == SHIPPED, asked[-1] == SHIPPED) == (True, False)
     assert (stand(), ask("SELECT id FROM tuning")) == (SHIPPED, [])
     assert ask("SELECT id FROM event WHERE kind = 22") == []
 
@@ -442,6 +459,10 @@ def test_the_command_says_what_stood_and_what_was_chosen() -> None:
     assert said.startswith("home: chosen by ")
     assert [line.split()[:2] for line in said.splitlines()[2:]] == [
         [name, f"{weight:g}"] for name, weight in (SHIPPED | {"popular": 0.9}).items()
+    ]
+    assert said.splitlines()[0].endswith(": saved")
+    assert [line.split()[2] for line in said.splitlines()[2:]] == [
+        f"{w:g}" for w in stand().values()
     ]
 
 

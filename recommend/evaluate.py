@@ -163,11 +163,10 @@ def _notes(plan: Plan, seen: str, judgement: Judgement) -> list[str]:
     ]
     if seen in NOT_SHOWN:
         said.append(f"{NOT_SHOWN[seen]} is not shown, so it cannot be found again.")
-    if not plan.with_ranker and tune.is_tuned(plan.scenario):
-        said.append(
-            "The weights were tuned, also by what is held out here; --with-ranker tunes them by what was"
-            " known."
-        )
+    is_taught = plan.scenario == learn.SCENARIO
+    if tune.is_tuned(plan.scenario) and not (plan.with_ranker and is_taught):
+        better = "; --with-ranker tunes them by what was known" if is_taught else ""
+        said.append(f"The weights were tuned, also by what is held out here{better}.")
     if plan.without:
         said.append(f"Silent in these lists: {', '.join(plan.without)}.")
     if plan.cut is None:

@@ -16,6 +16,7 @@ from behavior import archive, months, user_state
 from behavior.coverage import MonthsArchived
 from behavior.events import Kind
 from behavior.months import Month
+from catalog import changes
 from catalog.models import Scenario
 from recommend import fold, goals, split, tune
 from recommend.evaluate import NothingToJudge, Plan, Report, evaluate
@@ -308,6 +309,18 @@ def test_it_is_said_where_weights_were_tuned_by_what_judges() -> None:
     assert not any("tuned" in note for note in evaluate(plan).notes)
     tune.tune("home", "purchase", given_lists(), END)
     assert any(note.startswith("The weights were tuned") for note in evaluate(plan).notes)
+
+
+def test_weights_of_another_scenario_are_not_tuned_by_what_was_known() -> None:
+    shop()
+    changes.save_scenario(Scenario(name="corner", title="Corner", **stand()))
+    tune.tune("corner", "purchase", given_lists(), END)
+    for plan in (
+        replace(PLAN, scenario="corner"),
+        replace(PLAN, scenario="corner", with_ranker=True),
+    ):
+        notes = evaluate(plan).notes
+        assert "The weights were tuned, also by what is held out here." in notes
 
 
 def test_who_saves_the_scenario_meanwhile_does_not_wait(stranger: psycopg.Connection[Any]) -> None:

@@ -17,13 +17,13 @@ from sqlalchemy import Connection, text
 from behavior import coverage
 from catalog.models import Scenario
 from catalog.wishes import wishes
-from recommend import split, tune
+from recommend import learn, split, tune
 from recommend.evaluation import known
 from recommend.evaluation.answers import Answer, answer
 from recommend.evaluation.judgement import AUC_GATHERED, TITLES, Judgement, judge
 from recommend.goals import GOALS
 from recommend.pipeline import Ask, Refused
-from recommend.ranker import learn, store
+from recommend.ranker import store
 from recommend.split import Target
 from recsite.db import connection
 from recsite.numbers import many

@@ -11,9 +11,9 @@ from celery import shared_task
 from behavior import wake
 from behavior.coverage import MonthsArchived
 from recommend import embed as embedding
-from recommend import encoders, fold
+from recommend import encoders, fold, learn
 from recommend.projections import PROJECTIONS
-from recommend.ranker import learn, store
+from recommend.ranker import store
 from recsite.db import cursor
 
 logger = logging.getLogger("recsite.tasks")

@@ -23,7 +23,7 @@ from behavior.events import Kind
 from catalog import countings, wording
 from catalog.scenarios import SOURCES
 from recommend import tune
-from recommend.ranker.learn import LEAST
+from recommend.learn import LEAST
 from recommend.ranker.store import LISTS
 from recsite import dashboard, keys
 from recsite import people_admin as people_admin

@@ -18,12 +18,12 @@ from behavior.events import Kind
 from behavior.months import Month
 from catalog import changes
 from catalog.models import Scenario
-from recommend import fold, goals, split, tune
+from recommend import fold, goals, learn, split, tune
 from recommend.evaluate import NothingToJudge, Plan, Report, evaluate
 from recommend.evaluation import answers
 from recommend.evaluation.judgement import AUC, AUC_GATHERED, FOUND
 from recommend.pipeline import Ask, Refused, compose
-from recommend.ranker import examples, learn
+from recommend.ranker import examples
 from recommend.sources import NAMES
 from tests.given import (
     advance,

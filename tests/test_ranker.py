@@ -14,10 +14,10 @@ from sqlalchemy import text
 
 from behavior.events import Event
 from catalog.scenarios import HOME
-from recommend import candidates, receipts
+from recommend import candidates, learn, receipts
 from recommend.blend import Heard
 from recommend.pipeline import Ask, compose, serve
-from recommend.ranker import examples, features, learn, network, store, training
+from recommend.ranker import examples, features, network, store, training
 from recommend.ranker.examples import Example
 from recommend.ranker.features import HALF_LIVES, RAW, matrix
 from recommend.ranker.network import Network

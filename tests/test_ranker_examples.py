@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from behavior.events import Kind
-from recommend import goals, surely
+from recommend import goals, learn, surely
 from recommend.candidates import RANKED
-from recommend.ranker import examples, learn, store
+from recommend.ranker import examples, store
 from recommend.ranker.examples import Example
 from recommend.ranker.network import Network
 from recommend.ranker.store import LISTS, Judged, Ranker

@@ -10,10 +10,10 @@ import pytest
 from django.test import Client
 
 from catalog.models import Category
-from recommend import fold, ordering, tasks
+from recommend import fold, learn, ordering, tasks
 from recommend.pipeline import Ask, compose, serve
 from recommend.projections import PROJECTIONS
-from recommend.ranker import features, learn, store
+from recommend.ranker import features, store
 from recommend.ranker.network import Network
 from recommend.ranker.store import Judged
 from recommend.replay import replay

@@ -17,11 +17,11 @@ from catalog import changes
 from catalog.models import Scenario
 from catalog.models.places import MOST_WEIGHT
 from catalog.scenarios import HOME
-from recommend import blend, tune
+from recommend import blend, learn, tune
 from recommend.blend import Heard
 from recommend.evaluate import Plan, evaluate
 from recommend.goals import GOALS
-from recommend.ranker import examples, learn
+from recommend.ranker import examples
 from recommend.ranker.examples import Example
 from recommend.sources import NAMES
 from recommend.tune import Judged, TooFew

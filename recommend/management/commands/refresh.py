@@ -8,9 +8,8 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 
 from behavior.coverage import MonthsArchived
-from recommend import embed, encoders, fold, travel
+from recommend import embed, encoders, fold, learn, travel
 from recommend.projections import Projection
-from recommend.ranker import learn
 from recsite.numbers import many
 from recsite.progress import bar
 from recsite.times import moment

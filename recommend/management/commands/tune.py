@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from catalog.models import Scenario
 from catalog.models.places import Recipe
-from recommend import tune
-from recommend.ranker import examples, learn
+from recommend import learn, tune
+from recommend.ranker import examples
 from recommend.tune import Tuned, Weights
 from recsite.progress import bar
 

@@ -17,13 +17,13 @@ from behavior import (
     user_state,
     wake,
 )
-from recommend import erase, fold, projections, tune
+from recommend import erase, fold, projections, tunings
 from recommend.ranker import store as rankers
 from recsite.db import METADATA, Xid8, connection
 
 TABLES = (
     attribution, coverage, log, names, people, rejected, runs, slates, suspects, user_state, wake, erase,
-    fold, projections, rankers, tune,
+    fold, projections, rankers, tunings,
 )  # fmt: skip
 """Importing these fills METADATA."""
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from behavior import coverage
 from catalog.models import Scenario
 from catalog.wishes import wishes
-from recommend import learn, split, tune
+from recommend import learn, split, tunings
 from recommend.evaluation import known
 from recommend.evaluation.answers import Answer, answer
 from recommend.evaluation.judgement import AUC_GATHERED, TITLES, Judgement, judge
@@ -150,7 +150,7 @@ def _live_ranker() -> list[str]:
 
 def _teach(inside: Connection, plan: Plan, each: Callable[..., Any]) -> list[str]:
     """As the worker would have done, from what this split knows: weights that it chose since, too."""
-    tune.forget(learn.SCENARIO)
+    tunings.forget(learn.SCENARIO)
     taught = learn.learn(plan.cut or END, each)
     split.plan_once(inside)
     return [f"Weights: {taught.weights}.", f"Ranker: {taught.said}."]
@@ -164,7 +164,7 @@ def _notes(plan: Plan, seen: str, judgement: Judgement) -> list[str]:
     if seen in NOT_SHOWN:
         said.append(f"{NOT_SHOWN[seen]} is not shown, so it cannot be found again.")
     is_taught = plan.scenario == learn.SCENARIO
-    if tune.is_tuned(plan.scenario) and not (plan.with_ranker and is_taught):
+    if tunings.is_tuned(plan.scenario) and not (plan.with_ranker and is_taught):
         better = "; --with-ranker tunes them by what was known" if is_taught else ""
         said.append(f"The weights were tuned, also by what is held out here{better}.")
     if plan.without:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.scenarios import HOME
-from recommend import blend, metrics, surely, tune
+from recommend import blend, metrics, surely, tune, tunings
 from recommend.candidates import RANKED, Wanted
 from recommend.goals import GOALS
 from recommend.projections.popularity import EVERYTHING
@@ -96,7 +96,7 @@ def _tune(lists: Lists, spans: Sequence[tuple[datetime, datetime]]) -> str:
     """What came of it, as a sentence."""
     if not spans:
         return tune.EMPTY
-    if not tune.is_left_alone(SCENARIO):
+    if not tunings.is_left_alone(SCENARIO):
         return "somebody chose them, so they stay as they are"
     return tune.tune(SCENARIO, *find(lists, tune.LEAST), spans[0][1]).said
 
@@ -190,7 +190,7 @@ def _of_network(network: Network, held: Sequence[Example]) -> list[float]:
 
 def _of_blend(held: Sequence[Example]) -> list[float]:
     """With the weights that stand."""
-    return _by_shopper(held, tune.of_each(held, tune.standing(SCENARIO)))
+    return _by_shopper(held, tune.of_each(held, tunings.standing(SCENARIO)))
 
 
 def _by_shopper(held: Sequence[Example], values: Sequence[float]) -> list[float]:

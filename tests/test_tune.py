@@ -17,14 +17,14 @@ from catalog import changes
 from catalog.models import Scenario
 from catalog.models.places import MOST_WEIGHT
 from catalog.scenarios import HOME
-from recommend import blend, learn, tune
+from recommend import blend, learn, tune, tunings
 from recommend.blend import Heard
 from recommend.evaluate import Plan, evaluate
 from recommend.goals import GOALS
 from recommend.ranker import examples
 from recommend.ranker.examples import Example
 from recommend.sources import NAMES
-from recommend.tune import Judged, TooFew
+from recommend.tunings import Judged, TooFew
 from tests.given import advance, ask, given, item, minute, purchase, view
 from tests.test_ranker_habits import DAY
 from tests.test_replay import erase
@@ -52,7 +52,7 @@ def lists(count: int, seed: int = 0, sources: tuple[int, int] = (RIGHT, LOUD)) -
     return [a_list(chance, *sources) for _ in range(count)]
 
 
-def vector(weights: tune.Weights) -> blend.Vector:
+def vector(weights: tunings.Weights) -> blend.Vector:
     return np.array([weights[name] for name in NAMES])
 
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_noted_is_not_saved(
         saved.append((stand() != SHIPPED, *ask("SELECT detail->>'by' FROM event WHERE kind = 22")))
         raise RuntimeError
 
-    monkeypatch.setattr(tune, "_keep", broken)
+    monkeypatch.setattr(tunings, "keep", broken)
     with pytest.raises(RuntimeError):
         tune.tune("home", "purchase", given_lists(), UNTIL)
     assert saved == [(True, ("tuning",))]
@@ -208,14 +208,14 @@ def tune_it(right: int = RIGHT, loud: int = LOUD) -> None:
 
 
 def test_weights_are_left_alone_until_somebody_chooses_others(committed: None) -> None:
-    assert tune.is_left_alone("home")
-    assert not tune.is_tuned("home")
+    assert tunings.is_left_alone("home")
+    assert not tunings.is_tuned("home")
     tune_it()
-    assert tune.is_left_alone("home")
-    assert tune.is_tuned("home")
+    assert tunings.is_left_alone("home")
+    assert tunings.is_tuned("home")
     choose(popular=0.9)
-    assert not tune.is_left_alone("home")
-    assert not tune.is_tuned("home")
+    assert not tunings.is_left_alone("home")
+    assert not tunings.is_tuned("home")
 
 
 def test_each_fact_of_a_scenario_says_by_whom(committed: None) -> None:
@@ -228,37 +228,37 @@ def test_each_fact_of_a_scenario_says_by_whom(committed: None) -> None:
 
 def test_a_source_that_is_silenced_by_hand_is_a_choice(committed: None) -> None:
     choose(linked=0.0)
-    assert not tune.is_left_alone("home")
+    assert not tunings.is_left_alone("home")
 
 
 def test_shipped_and_tuned_weights_that_are_put_back_by_hand_are_a_choice(committed: None) -> None:
     tune_it()
     tuned = stand()
     choose(**SHIPPED)
-    assert not tune.is_left_alone("home")
+    assert not tunings.is_left_alone("home")
     choose(**tuned)
-    assert not tune.is_left_alone("home")
+    assert not tunings.is_left_alone("home")
 
 
 def test_who_saves_a_scenario_as_its_weights_stand_chooses_none(committed: None) -> None:
     choose(title="Welcome")
-    assert tune.is_left_alone("home")
+    assert tunings.is_left_alone("home")
     tune_it()
     choose(diversity=0.4)
-    assert tune.is_left_alone("home")
-    assert tune.is_tuned("home")
+    assert tunings.is_left_alone("home")
+    assert tunings.is_tuned("home")
 
 
 def test_a_shop_that_is_older_than_a_source_is_left_alone_too(committed: None) -> None:
     Scenario.objects.filter(name="home").update(shoppers=0, linked=0)
-    assert tune.is_left_alone("home")
+    assert tunings.is_left_alone("home")
 
 
 def test_weights_that_were_tuned_before_there_was_a_source_are_left_alone(committed: None) -> None:
     tune_it()
     before_linked()
-    assert tune.is_left_alone("home")
-    assert tune.is_tuned("home")
+    assert tunings.is_left_alone("home")
+    assert tunings.is_tuned("home")
 
 
 def before_linked() -> None:
@@ -278,28 +278,28 @@ def test_facts_that_do_not_say_by_whom_are_ours_where_they_say_what_was_tuned(
 ) -> None:
     tune_it()
     unsigned()
-    assert tune.is_left_alone("home")
+    assert tunings.is_left_alone("home")
     before_linked()
-    assert tune.is_left_alone("home")
+    assert tunings.is_left_alone("home")
     choose(popular=0.9)
     unsigned()
-    assert not tune.is_left_alone("home")
+    assert not tunings.is_left_alone("home")
     choose(**SHIPPED)
     unsigned()
-    assert not tune.is_left_alone("home")
+    assert not tunings.is_left_alone("home")
 
 
 def test_forgetting_puts_back_what_stood_before_the_first_that_was_saved(committed: None) -> None:
-    tune.forget("home")
+    tunings.forget("home")
     assert stand() == SHIPPED
     Scenario.objects.filter(name="home").update(shoppers=0, linked=0)
     older = stand()
-    tune.forget("home")
+    tunings.forget("home")
     assert stand() == older
     tune_it()
     tune_it(NAMES.index("content"), NAMES.index("again"))
     before_linked()
-    tune.forget("home")
+    tunings.forget("home")
     assert stand() == older
 
 
@@ -307,11 +307,11 @@ def test_forgetting_puts_back_what_somebody_chose_before_it_was_tuned(committed:
     tune_it()
     choose(popular=0.9, led=0.0)
     chosen = stand()
-    tune.forget("home")
+    tunings.forget("home")
     assert stand() == chosen
     tune_it()
     assert stand() != chosen
-    tune.forget("home")
+    tunings.forget("home")
     assert stand() == chosen
 
 
@@ -322,12 +322,12 @@ def test_where_the_fact_may_be_archived_the_values_tell(committed: None) -> None
         " VALUES (2018, 1, 1, '', '', 1, now(), now(), '', '1:1:', '{}', '{}') RETURNING year"
     )
     Scenario.objects.filter(name="home").update(shoppers=0)
-    assert tune.is_left_alone("home")
+    assert tunings.is_left_alone("home")
     tune_it()
     erase("DELETE FROM event")
-    assert tune.is_tuned("home")
+    assert tunings.is_tuned("home")
     Scenario.objects.filter(name="home").update(popular=0.9)
-    assert not tune.is_left_alone("home")
+    assert not tunings.is_left_alone("home")
 
 
 # ── a shop whose weights are chosen ────────────────────────────────────────────────────────
@@ -506,7 +506,7 @@ def test_the_admin_says_why_nothing_was_saved(
 
 def test_the_ranker_must_beat_the_weights_that_stand(committed: None) -> None:
     held = given_lists()
-    before = tune.of_each(held, tune.standing(learn.SCENARIO))
+    before = tune.of_each(held, tunings.standing(learn.SCENARIO))
     tune.tune("home", "purchase", held, UNTIL)
     assert np.mean(learn._of_blend(held)) > np.mean(before)
 

@@ -9,9 +9,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from catalog.models import Scenario
 from catalog.models.places import Recipe
-from recommend import learn, tune
+from recommend import learn, tune, tunings
 from recommend.ranker import examples
-from recommend.tune import Tuned, Weights
+from recommend.tune import Tuned
+from recommend.tunings import Weights
 from recsite.progress import bar
 
 WIDE: Final = 10
@@ -28,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, scenario: str, **options: Any) -> None:
         _refuse(scenario)
         spans = examples.windows(datetime.now(UTC))
-        stood = tune.standing(scenario)
+        stood = tunings.standing(scenario)
         lists = learn.collecting(spans, lambda each: bar("lists", of=list(each), unit=""))
         goal, found = learn.find(lists, tune.LEAST)
         tuned = tune.tune(scenario, goal, found, spans[0][1]) if spans else Tuned(tune.EMPTY)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.quality import judged, peers, sets
-from bench.quality.__main__ import PEERS, Line, _table
+from bench.quality.__main__ import PEERS, Line, _spent, _table
 from bench.quality.judged import Figures, Wanted
 from bench.quality.sets import Facts, Kept
 from recommend.evaluation.intervals import Estimate
@@ -101,7 +101,7 @@ def test_a_peer_finds_what_those_of_the_same_taste_have(
 ) -> None:
     kept = keep(facts(*shop_of_two_tastes()))
     told = asked_of(peer, kept, tmp_path / "out")
-    assert told["lists"]["new"]["tried"] == len(peers.PEERS[peer][1])
+    assert told["tried"] == told["of"] == len(peers.PEERS[peer][1])
     new = judged.judge(tmp_path / "out" / "new.parquet", judged.wanted(kept, "new"))
     assert new.ndcg.mean == 1
 
@@ -115,6 +115,34 @@ def test_own_frequency_is_what_each_bought_most(keep: Any, tmp_path: Path) -> No
     assert [r["item_id"] for r in rows if r["user_id"] == "ann"][:2] == ["mug", "cup"]
     new = pq.read_table(tmp_path / "out" / "new.parquet").to_pylist()
     assert not {"mug", "cup"} & {r["item_id"] for r in new if r["user_id"] == "ann"}
+
+
+def test_own_frequency_shows_what_was_bought_long_ago_before_what_is_popular(
+    keep: Any, tmp_path: Path
+) -> None:
+    popular = [(f"u{n}", f"x{n % 12}", -1.0 - n, "purchase") for n in range(90)]
+    kept = keep(facts(*popular, ("ann", "mug", -900, "purchase"), ("ann", "mug", 2, "purchase")))
+    asked_of("own frequency", kept, tmp_path / "out")
+    rows = pq.read_table(tmp_path / "out" / "any.parquet").to_pylist()
+    assert next(r["item_id"] for r in rows if r["user_id"] == "ann") == "mug"
+
+
+def test_who_only_gave_things_back_has_no_list_of_a_peer(keep: Any, tmp_path: Path) -> None:
+    kept = keep(facts(
+        *shop_of_two_tastes(), ("bob", "jug1", -3, "refund"), ("bob", "jug2", 2, "purchase")
+    ))  # fmt: skip
+    assert "bob" in pq.read_table(kept.folder / "users.parquet")["user_id"].to_pylist()
+    asked_of("popular", kept, tmp_path / "out")
+    shown = set(pq.read_table(tmp_path / "out" / "any.parquet")["user_id"].to_pylist())
+    assert len(shown) == 60
+    assert "bob" not in shown
+
+
+def test_what_each_chose_from_and_how_long_it_took_stands_beside_it() -> None:
+    told = {"lists": {"any": {"settings": {"days": 30, "K": 5}}}, "tried": 4, "of": 6,
+            "choosing": 61.2, "seconds": 80.4}  # fmt: skip
+    assert _spent("any", told) == "days 30, K 5; 4 of 6 tried in 61 s, 80 s in all"
+    assert _spent("any", {"seconds": 300.4}) == "as `refresh` chooses; 300 s"
 
 
 def test_a_peer_s_history_counts_each_item_once_and_the_newest_most() -> None:

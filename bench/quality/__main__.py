@@ -60,13 +60,16 @@ def _given() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", choices=tuple(sets.SETS), default=tuple(sets.SETS))
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
     parser.add_argument(
-        "--minutes", type=float, default=5.0, help="a peer may try settings that long, each kind"
-    )
+        "--minutes", type=float,
+        help="a peer may try settings that long (else as long as ours took to learn)",
+    )  # fmt: skip
     return parser.parse_args()
 
 
-def _of_set(kept: Kept, made: Path, peers: Sequence[str], minutes: float) -> Iterator[str]:
-    said = {OURS: _ours(kept, made), **{p: _peer(p, kept, made, minutes) for p in peers}}
+def _of_set(kept: Kept, made: Path, peers: Sequence[str], minutes: float | None) -> Iterator[str]:
+    said = {OURS: _ours(kept, made)}
+    allowed = minutes or said[OURS]["seconds"] / 60
+    said |= {peer: _peer(peer, kept, made, allowed) for peer in peers}
     for kind in kept.lists:
         wanted = judged.wanted(kept, kind)
         lines = [_line(name, kind, made, wanted, told) for name, told in said.items()]
@@ -102,9 +105,16 @@ def _peer(peer: str, kept: Kept, made: Path, minutes: float) -> dict[str, Any]:
 def _line(name: str, kind: str, made: Path, wanted: Wanted, told: dict[str, Any]) -> Line:
     if "skipped" in told:
         return Line(name, None, told["skipped"])
-    chosen = told.get("lists", {}).get(kind)
-    settings = ", ".join(f"{k} {v}" for k, v in chosen["settings"].items()) if chosen else ""
-    return Line(name, judged.judge(made / name / f"{kind}.parquet", wanted), settings)
+    return Line(name, judged.judge(made / name / f"{kind}.parquet", wanted), _spent(kind, told))
+
+
+def _spent(kind: str, told: dict[str, Any]) -> str:
+    """What its settings are, how many it chose them from, and how long all took."""
+    if "lists" not in told:
+        return f"as `refresh` chooses; {told['seconds']:.0f} s"
+    settings = ", ".join(f"{k} {v}" for k, v in told["lists"][kind]["settings"].items())
+    tried = f"{told['tried']} of {told['of']} tried in {told['choosing']:.0f} s"
+    return f"{settings}; {tried}, {told['seconds']:.0f} s in all"
 
 
 def _table(name: str, kind: str, wanted: Wanted, lines: Sequence[Line]) -> Iterator[str]:

@@ -81,10 +81,11 @@ def popular(facts: Facts, *, days: float | None) -> Scores:
 
 
 def own_frequency(facts: Facts, *, days: float | None) -> Scores:
-    """What each bought themselves; ties, and the rest, by popularity."""
+    """What each bought themselves; ties, and the rest, by popularity, which fades alike."""
     own = facts.matrix(facts.faded(days))
-    rest = np.bincount(facts.item, facts.faded(30), facts.items)
-    rest *= 1e-3 / rest.max()
+    rest = np.bincount(facts.item, facts.faded(days), facts.items)
+    # Less than what was bought once, and long ago: it never outranks a purchase.
+    rest *= own.data.min() / 2 / rest.max()
     return lambda rows: own[rows].toarray() + rest
 
 
@@ -254,52 +255,58 @@ def run(peer: str, folder: Path, out: Path, minutes: float, kinds: list[str]) ->
         )
         return
     seen = facts.chosen()
-    asked = users.index_of(pq.read_table(folder / "users.parquet")["user_id"])
-    has_purchases = bool((facts.weight == WEIGHTS["purchase"]).any())
+    asked = users.known(pq.read_table(folder / "users.parquet")["user_id"])
     began = time.monotonic()
-    said: dict[str, Any] = {"lists": {}}
+    tried = list(_tried(learn, settings, facts, kinds, minutes))
+    said: dict[str, Any] = {"lists": {}, "tried": len(tried), "of": len(settings),
+                            "choosing": time.monotonic() - began}  # fmt: skip
     for kind in kinds:
-        tried = list(_tried(learn, settings, facts, kind, minutes, has_purchases))
-        best = max(tried, key=lambda trial: trial[0])[1]
-        since = time.monotonic()
+        best = max(tried, key=lambda trial: trial[0][kind])[1]
+        said["lists"][kind] = {"settings": best}
         scores = learn(facts, **best)
-        said["lists"][kind] = {
-            "settings": best,
-            "tried": len(tried),
-            "fit": time.monotonic() - since,
-        }
         _write(out / f"{kind}.parquet", _lists(scores, asked, seen, kind), asked, users, items)
     _say(out, said | {"seconds": time.monotonic() - began})
 
 
 def _tried(
-    learn: Callable[..., Scores], settings: list[Settings], facts: Facts, kind: str,
-    minutes: float, has_purchases: bool,
-) -> Iterator[tuple[float, Settings]]:  # fmt: skip
-    """NDCG of each on the window, as many as the minutes allow and one at least."""
+    learn: Callable[..., Scores], settings: list[Settings], facts: Facts, kinds: list[str],
+    minutes: float,
+) -> Iterator[tuple[dict[str, float], Settings]]:  # fmt: skip
+    """NDCG of each on the window, by kind; as many as the minutes allow and one at least."""
     cut = int(facts.at.max()) + 1 - min(WINDOW, int(facts.at.max() - facts.at.min()) // 6)
     known = facts.before(cut)
     seen = known.chosen()
+    taken = {kind: _taken(facts, known, cut, kind) for kind in kinds}
+    end = time.monotonic() + 60 * minutes
+    for one in settings:
+        scores = learn(known, **one)
+        yield {kind: _judged(scores, seen, wanted, kind) for kind, wanted in taken.items()}, one
+        if time.monotonic() > end:
+            return
+
+
+def _taken(facts: Facts, known: Facts, cut: int, kind: str) -> sp.csr_matrix:
+    """(shoppers, items): what who was known took from the cut on, purchases where there are any."""
     after = (facts.at >= cut) & np.isin(facts.who, known.who)
-    if has_purchases:
+    if (facts.weight == WEIGHTS["purchase"]).any():
         after &= facts.weight == WEIGHTS["purchase"]
+    seen = known.chosen()
     wanted = sp.coo_matrix(
         (np.ones(after.sum()), (facts.who[after], facts.item[after])), seen.shape
     ).tocsr()
     if kind == "new":
         wanted = wanted - wanted.multiply(seen)
         wanted.eliminate_zeros()
+    return wanted
+
+
+def _judged(scores: Scores, seen: sp.csr_matrix, wanted: sp.csr_matrix, kind: str) -> float:
     rows = np.flatnonzero(np.diff(wanted.indptr))
     rows = np.random.default_rng(1).permutation(rows)[:SHOPPERS]
-    end = time.monotonic() + 60 * minutes
-    for one in settings:
-        scores = learn(known, **one)
-        yield float(np.mean([
-            _ndcg(items, wanted.indices[wanted.indptr[row] : wanted.indptr[row + 1]])
-            for row, items in zip(rows, _lists(scores, rows, seen, kind), strict=True)
-        ])), one  # fmt: skip
-        if time.monotonic() > end:
-            return
+    return float(np.mean([
+        _ndcg(items, wanted.indices[wanted.indptr[row] : wanted.indptr[row + 1]])
+        for row, items in zip(rows, _lists(scores, rows, seen, kind), strict=True)
+    ]))  # fmt: skip
 
 
 def _ndcg(items: np.ndarray, wanted: np.ndarray) -> float:
@@ -332,6 +339,11 @@ class Numbered:
 
     def index_of(self, names: Any) -> np.ndarray:
         found: np.ndarray = pc.index_in(names, self.names).to_numpy()
+        return found
+
+    def known(self, names: Any) -> np.ndarray:
+        """The numbers of those that there are: who only gave things back has no fact here."""
+        found: np.ndarray = pc.drop_null(pc.index_in(names, self.names)).to_numpy()
         return found
 
     def __len__(self) -> int:

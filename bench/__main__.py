@@ -17,7 +17,20 @@ from pathlib import Path
 import psycopg
 from django.db import Error as DatabaseError
 
-from bench import figures, folds, fresh, ground, http, ingest, log, memory, scale, stack, texts
+from bench import (
+    figures,
+    folds,
+    fresh,
+    ground,
+    http,
+    ingest,
+    log,
+    memory,
+    scale,
+    sources,
+    stack,
+    texts,
+)
 from bench.figures import Figure
 from bench.sizes import FULL, SCALE, SMOKE, Size
 from bench.traffic import Client, Refused, Shop
@@ -90,11 +103,14 @@ def measure(shop: Shop, size: Size, logs: Path) -> Sections:
             weighed += memory.of_worker(worker)
             ground.say("As many events as the stack can take")
             flood = ingest.measure(connect, shop, size)
+    ground.say("What each source costs")
+    heard = sources.measure(shop, size)
     ground.say("Folds, and rebuilds")
     folded = folds.measure(shop, size)
     ground.say("Texts")
     return [
         ("Lists", lists),
+        ("Sources", heard),
         (f"Freshness at {size.rate} events/s", stream),
         ("Ingest over HTTP, while a worker folds", flood),
         ("Folds", folded + texts.measure(size)),

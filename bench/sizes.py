@@ -13,6 +13,8 @@ class Size:
     warm_up: int
     requests: int
     """Calls by one client, of the list and of the view that does nothing."""
+    shoppers: int
+    """Whose lists are made with and without each source."""
     saturated: float
     """Seconds of as many calls as the stack can answer."""
     import_rows: int
@@ -41,13 +43,13 @@ class Size:
 
 
 FULL: Final = Size(
-    history=2_000_000, warm_up=2_500, requests=2_000, saturated=8,
+    history=2_000_000, warm_up=2_500, requests=2_000, shoppers=200, saturated=8,
     import_rows=300_000, fold_events=20_000, fold_batch=2_000, commit=300, texts=1_024,
     stream=20, rate=200, clicks=50, batches=300, singles=8_000,
     short=100_000, long=1_000_000, heavy=1_000, warm_rounds=20, rounds=7,
 )  # fmt: skip
 SMOKE: Final = Size(
-    history=5_000, warm_up=50, requests=50, saturated=0.5,
+    history=5_000, warm_up=50, requests=50, shoppers=3, saturated=0.5,
     import_rows=2_000, fold_events=600, fold_batch=300, commit=100, texts=16,
     stream=1, rate=50, clicks=3, batches=3, singles=20,
     short=1_000, long=3_000, heavy=100, warm_rounds=1, rounds=1,

@@ -110,6 +110,7 @@ class TestFigures:
             "                measured  promised          ratio",
             "",
             "Lists",
+            "Sources",
             "  slow          4.50 ms   ≤ 4       MISSED  9 × no-op",
             "  fast enough   400 /s    ≥ 400     met",
             "  merely known  12 MB",

@@ -18,11 +18,9 @@ from recommend.sources import LINKED, NAMES, name_of
 
 SCENARIO: Final = "home"
 ALL: Final = "all sources"
-NONE: Final = "none of them"
 SILENT: Final[dict[str, Sequence[str]]] = {
     ALL: (),
     **{f"all but {name}": (name,) for name in NAMES if name != name_of(LINKED)},
-    NONE: NAMES,
 }
 """The lists that are made of each shopper, by name, and who says nothing in them."""
 

@@ -33,6 +33,9 @@ WEIGHTS = {"view_item": 1.0, "add_to_wishlist": 2.0, "add_to_cart": 2.0, "purcha
 MOST_DENSE = 13_000
 """Items of which a closed-form model inverts a matrix."""
 
+NEVER = -1e6
+"""A score under every other."""
+
 Settings = dict[str, Any]
 Scores = Callable[[np.ndarray], np.ndarray]
 """(shoppers) to (shoppers, items)."""
@@ -126,14 +129,22 @@ def _by_recency(facts: Facts, decay: float) -> np.ndarray:
 
 
 def ease(facts: Facts, *, ridge: float) -> Scores:
-    """Steck, WWW 2019."""
-    chosen = facts.chosen().astype(np.float32)
+    """Steck, WWW 2019, over the best known items; the others are never shown."""
+    everything = facts.chosen().astype(np.float32)
+    known = np.argsort(-everything.sum(axis=0).A1, kind="stable")[:MOST_DENSE]
+    chosen = everything[:, known]
     gram = (chosen.T @ chosen).toarray()
     gram[np.diag_indices_from(gram)] += ridge
     inverse = np.linalg.inv(gram)
     linked = inverse / -np.diag(inverse)
     linked[np.diag_indices_from(linked)] = 0
-    return lambda rows: chosen[rows] @ linked
+
+    def scores(rows: np.ndarray) -> np.ndarray:
+        block = np.full((len(rows), facts.items), NEVER)
+        block[:, known] = chosen[rows] @ linked
+        return block
+
+    return scores
 
 
 def als(facts: Facts, **settings: Any) -> Scores:
@@ -196,12 +207,15 @@ def sasrec(facts: Facts, *, factors: int, blocks: int, length: int, epochs: int 
     )  # fmt: skip
     dataset = Dataset.construct(_frame(facts))
     model.fit(dataset)
+    popular = np.bincount(facts.item, minlength=facts.items)
 
     def scores(rows: np.ndarray) -> np.ndarray:
+        # Of who did one thing only it learns nothing, and says nothing: they get what is popular.
         found = model.recommend(
-            users=rows, dataset=dataset, k=min(500, facts.items), filter_viewed=False
-        )
-        block = np.full((len(rows), facts.items), -1e9)
+            users=rows, dataset=dataset, k=min(500, facts.items), filter_viewed=False,
+            on_unsupported_targets="ignore",
+        )  # fmt: skip
+        block = np.repeat(NEVER + popular[None, :], len(rows), axis=0)
         place = {who: n for n, who in enumerate(rows)}
         at = [place[who] for who in found["user_id"]]
         block[at, found["item_id"].to_numpy()] = found["score"].to_numpy()
@@ -249,11 +263,6 @@ def run(peer: str, folder: Path, out: Path, minutes: float, kinds: list[str]) ->
     """Choose, learn from all, and write its lists."""
     facts, users, items = _read(folder)
     learn, settings = PEERS[peer]
-    if learn is ease and facts.items > MOST_DENSE:
-        _say(
-            out, {"skipped": f"{facts.items:,} items are more than the {MOST_DENSE:,} it can take"}
-        )
-        return
     seen = facts.chosen()
     asked = users.known(pq.read_table(folder / "users.parquet")["user_id"])
     began = time.monotonic()

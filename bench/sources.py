@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from bench.figures import Figure, percentile
 from bench.sizes import Size
@@ -58,7 +58,8 @@ def _made(user: str, silent: Sequence[str]) -> float:
     found = wishes(SCENARIO, now)
     assert found is not None, "The bench's shop has a home page."
     settings, rules = found
-    settings = replace(settings, **dict.fromkeys(silent, 0.0))
+    weights: dict[str, Any] = dict.fromkeys(silent, 0.0)
+    settings = replace(settings, **weights)
     began = time.perf_counter()
     pipeline.arrange(ask, now, settings, rules, seed=0)
     return (time.perf_counter() - began) * MILLISECOND

@@ -110,7 +110,6 @@ class TestFigures:
             "                measured  promised          ratio",
             "",
             "Lists",
-            "Sources",
             "  slow          4.50 ms   ≤ 4       MISSED  9 × no-op",
             "  fast enough   400 /s    ≥ 400     met",
             "  merely known  12 MB",
@@ -191,6 +190,7 @@ def test_every_measurement_of_a_shop_runs(stocked: Shop, tmp_path: Path) -> None
     assert {title: len(figures) > 0 for title, figures in sections.items()} == dict.fromkeys(
         [
             "Lists",
+            "Sources",
             "Freshness at 50 events/s",
             "Ingest over HTTP, while a worker folds",
             "Folds",

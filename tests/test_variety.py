@@ -185,7 +185,9 @@ def test_a_list_that_is_shorter_than_the_slot_tries_nothing(
     item("new", category="Home > Mugs")
     name = scenario("popular", popular=1.0, explore_slot=3)
     assert shown(client, name, count=2) == ["a", "b"]
-    assert shown(client, name, count=3) == ["a", "b", "new"]
+    # Which of those that nobody was shown, the day decides.
+    *best, untried = shown(client, name, count=3)
+    assert (best, untried in ("d", "new")) == (["a", "b"], True)
 
 
 def test_what_stands_behind_the_list_is_tried_out_too_and_keeps_its_reasons(

@@ -96,9 +96,11 @@ def _tune(lists: Lists, spans: Sequence[tuple[datetime, datetime]]) -> str:
     """What came of it, as a sentence."""
     if not spans:
         return tune.EMPTY
+    # First, so that who chooses while it is asked whose they are, or while lists are collected, is seen.
+    begun = tunings.begin(SCENARIO)
     if not tunings.is_left_alone(SCENARIO):
         return "somebody chose them, so they stay as they are"
-    return tune.tune(SCENARIO, *find(lists, tune.LEAST), spans[0][1]).said
+    return tune.tune(begun, *find(lists, tune.LEAST), spans[0][1]).said
 
 
 def _rank(

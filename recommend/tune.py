@@ -21,7 +21,7 @@ from catalog.models import Scenario
 from recommend import blend, surely, tunings
 from recommend.ranker.examples import Example, held_out
 from recommend.sources import NAMES
-from recommend.tunings import Judged, TooFew, Weights
+from recommend.tunings import Begun, Judged, TooFew, Weights
 from recsite.numbers import many
 
 LEAST: Final = 100
@@ -43,9 +43,10 @@ class Tuned:
     is_saved: bool = False
 
 
-def tune(scenario: str, goal: str, found: Sequence[Example], until: datetime) -> Tuned:
-    """Choose the weights anew, and save them where they are surely better."""
-    stood = tunings.standing(scenario)
+def tune(begun: Begun, goal: str, found: Sequence[Example], until: datetime) -> Tuned:
+    """Choose the weights anew, and save them where they are surely better. `begun` is of before
+    its lists were found."""
+    scenario, stood = begun.scenario, begun.stood
     known, held = held_out(found)
     if lacks := lacking(len(found), len(held)):
         tunings.keep(scenario, until, stood, stood, TooFew(len(found), len(held), goal), False)
@@ -56,7 +57,7 @@ def tune(scenario: str, goal: str, found: Sequence[Example], until: datetime) ->
     judged = Judged(len(held), len(known), surely.mean(ours), surely.mean(theirs), goal, is_better)
     # Both or neither: weights that were saved are noted, and what is noted as saved was.
     with transaction.atomic():
-        is_saved = is_better and _save(scenario, stood, chosen)
+        is_saved = is_better and _save(begun, chosen)
         tunings.keep(scenario, until, stood, chosen, judged, is_saved)
     return Tuned(_sentence(judged, is_saved), judged, chosen, is_saved)
 
@@ -98,10 +99,10 @@ def _judged(held: Sequence[Example], weights: Weights) -> list[float]:
 # ── what is saved ──────────────────────────────────────────────────────────────────────────
 
 
-def _save(scenario: str, stood: Weights, chosen: Weights) -> bool:
-    """Compare and set: whoever chose others meanwhile has the last word."""
-    row = Scenario.objects.select_for_update().filter(name=scenario).first()
-    if row is None or {name: getattr(row, name) for name in NAMES} != stood:
+def _save(begun: Begun, chosen: Weights) -> bool:
+    """Compare and set: whoever chose meanwhile has the last word."""
+    row = Scenario.objects.select_for_update().filter(name=begun.scenario).first()
+    if row is None or tunings.has_changed(begun):
         return False
     for name, weight in chosen.items():
         setattr(row, name, weight)

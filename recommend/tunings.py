@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Table, Text, text
@@ -57,12 +58,13 @@ WHERE goes_on IS NOT TRUE ORDER BY id DESC LIMIT 1
 
 TUNING: Final = "tuning"
 
-# The last fact that changed one of its weights. Facts did not always say by whom: one that says what
-# tuning saved last is taken for its own. The whole log is asked, whatever a split has put in front of it.
+# The last fact that changed one of its weights, and by whom. Facts did not always say so: one that says
+# what tuning saved last is taken for its own. The whole log is asked, whatever a split has put in front
+# of it.
 CHOOSER: Final = f"""
-SELECT coalesce(detail->>'by', CASE WHEN detail->'scenario' @> (
+SELECT id, coalesce(detail->>'by', CASE WHEN detail->'scenario' @> (
     SELECT weights FROM tuning WHERE scenario = :scenario AND is_saved ORDER BY id DESC LIMIT 1
-) THEN '{TUNING}' ELSE '{MERCHANT}' END)
+) THEN '{TUNING}' ELSE '{MERCHANT}' END) AS chooser
 FROM rec.event
 WHERE subject IS NULL AND kind = {Kind.RULE_CHANGED.value}
   AND detail->'scenario'->>'name' = :scenario
@@ -96,6 +98,28 @@ class TooFew:
     found: int
     held: int
     goal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A scenario as it stood before its lists were collected, which takes minutes: its weights, and
+    the fact that chose them, as weights may be changed and put back meanwhile."""
+
+    scenario: str
+    stood: Weights
+    fact: UUID | None
+
+
+def begin(scenario: str) -> Begun:
+    """The fact is read first: who chooses between the two reads is then seen by has_changed."""
+    fact, _ = _last(scenario)
+    return Begun(scenario, standing(scenario), fact)
+
+
+def has_changed(begun: Begun) -> bool:
+    """Whether somebody chose since, be it the same weights again. Only sure where the
+    scenario's row is locked, as whoever chooses does."""
+    return begin(begun.scenario) != begun
 
 
 def standing(scenario: str) -> Weights:
@@ -142,10 +166,16 @@ def keep(
 
 def _chooser(scenario: str) -> str | None:
     """Who changed its weights last: MERCHANT or TUNING; None where they are as they shipped."""
+    _, said = _last(scenario)
+    return _by_values(scenario) if said is None and coverage.archived() else said
+
+
+def _last(scenario: str) -> tuple[UUID | None, str | None]:
+    """The last fact that chose its weights, and by whom; Nones where the log has none."""
     asked = {"scenario": scenario, "names": list(NAMES)}
     with connection() as inside:
-        said: str | None = inside.scalar(text(CHOOSER), asked)
-    return _by_values(scenario) if said is None and coverage.archived() else said
+        found = inside.execute(text(CHOOSER), asked).one_or_none()
+    return (None, None) if found is None else (found.id, found.chooser)
 
 
 def _by_values(scenario: str) -> str | None:

@@ -18,7 +18,7 @@ from behavior.events import Kind
 from behavior.months import Month
 from catalog import changes
 from catalog.models import Scenario
-from recommend import fold, goals, learn, split, tune
+from recommend import fold, goals, learn, split, tune, tunings
 from recommend.evaluate import NothingToJudge, Plan, Report, evaluate
 from recommend.evaluation import answers
 from recommend.evaluation.judgement import AUC, AUC_GATHERED, FOUND
@@ -307,14 +307,14 @@ def test_it_is_said_where_weights_were_tuned_by_what_judges() -> None:
     staples()
     plan = Plan(END - timedelta(days=7, hours=1), "home", 10, None, 60)
     assert not any("tuned" in note for note in evaluate(plan).notes)
-    tune.tune("home", "purchase", given_lists(), END)
+    tune.tune(tunings.begin("home"), "purchase", given_lists(), END)
     assert any(note.startswith("The weights were tuned") for note in evaluate(plan).notes)
 
 
 def test_weights_of_another_scenario_are_not_tuned_by_what_was_known() -> None:
     shop()
     changes.save_scenario(Scenario(name="corner", title="Corner", **stand()))
-    tune.tune("corner", "purchase", given_lists(), END)
+    tune.tune(tunings.begin("corner"), "purchase", given_lists(), END)
     for plan in (
         replace(PLAN, scenario="corner"),
         replace(PLAN, scenario="corner", with_ranker=True),
@@ -333,7 +333,7 @@ def test_who_saves_the_scenario_meanwhile_does_not_wait(stranger: psycopg.Connec
         saved.append(done.rowcount)
         return each
 
-    tune.tune("home", "purchase", given_lists(), END)
+    tune.tune(tunings.begin("home"), "purchase", given_lists(), END)
     before = stand()
     for plan in (replace(PLAN, without=("viewed",)), replace(PLAN, with_ranker=True)):
         evaluate(plan, save)

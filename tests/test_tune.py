@@ -1,7 +1,8 @@
 """Tuning: the weights that are found, when they are saved, and what is told of it."""
 
 import io
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
@@ -11,6 +12,7 @@ import orjson
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection as django_connection
 from django.test import Client
 
 from catalog import changes
@@ -21,6 +23,7 @@ from recommend import blend, learn, tune, tunings
 from recommend.blend import Heard
 from recommend.evaluate import Plan, evaluate
 from recommend.goals import GOALS
+from recommend.management.commands import tune as tune_command
 from recommend.ranker import examples
 from recommend.ranker.examples import Example
 from recommend.sources import NAMES
@@ -118,7 +121,7 @@ def stand(scenario: str = "home") -> dict[str, float]:
 
 
 def test_better_weights_are_the_scenario_s_own_and_a_fact_of_the_log(committed: None) -> None:
-    done = tune.tune("home", "purchase", given_lists(), UNTIL)
+    done = tune.tune(tunings.begin("home"), "purchase", given_lists(), UNTIL)
     assert (done.is_saved, done.weights) == (True, stand())
     assert done.judged is not None
     assert done.judged.ndcg > done.judged.stood
@@ -131,16 +134,16 @@ def test_better_weights_are_the_scenario_s_own_and_a_fact_of_the_log(committed: 
 
 
 def test_weights_that_are_not_surely_better_are_noted_and_stay(committed: None) -> None:
-    tune.tune("home", "purchase", given_lists(), UNTIL)
+    tune.tune(tunings.begin("home"), "purchase", given_lists(), UNTIL)
     once = stand()
-    again = tune.tune("home", "purchase", given_lists(), UNTIL)
+    again = tune.tune(tunings.begin("home"), "purchase", given_lists(), UNTIL)
     assert (again.is_saved, stand()) == (False, once)
     assert again.said.endswith("stay as they are")
     assert ask("SELECT is_saved FROM tuning ORDER BY id") == [(True,), (False,)]
 
 
 def test_too_few_lists_choose_nothing(committed: None) -> None:
-    done = tune.tune("home", "purchase", given_lists(40), UNTIL)
+    done = tune.tune(tunings.begin("home"), "purchase", given_lists(40), UNTIL)
     assert done.said == "40 lists to choose by, 100 are needed: they stay as they are"
     assert stand() == SHIPPED
     ((stood, weights, judged, is_saved),) = ask(
@@ -152,7 +155,7 @@ def test_too_few_lists_choose_nothing(committed: None) -> None:
 
 def test_it_is_said_where_too_few_are_held_out_to_judge_by(committed: None) -> None:
     one = [replace(example, person=1) for example in given_lists(140)]
-    done = tune.tune("home", "purchase", one + given_lists(50), UNTIL)
+    done = tune.tune(tunings.begin("home"), "purchase", one + given_lists(50), UNTIL)
     assert done.said == (
         "180 lists to choose by and 10 to judge by, 20 of each are needed: they stay as they are"
     )
@@ -169,10 +172,19 @@ def test_who_chose_others_meanwhile_has_the_last_word(
         return climb(*given)
 
     monkeypatch.setattr(blend, "climb", slowly)
-    done = tune.tune("home", "purchase", given_lists(), UNTIL)
+    done = tune.tune(tunings.begin("home"), "purchase", given_lists(), UNTIL)
     assert (done.is_saved, stand()["popular"], stand()["led"]) == (False, 0.7, HOME["led"])
     assert done.said.endswith(": somebody changed them meanwhile, so they stay as they are")
     assert ask("SELECT is_saved, judged->'is_better' FROM tuning") == [(False, "true")]
+
+
+def test_who_chose_others_and_put_them_back_meanwhile_has_the_last_word(committed: None) -> None:
+    begun = tunings.begin("home")
+    choose(popular=0.9)
+    choose(**SHIPPED)
+    done = tune.tune(begun, "purchase", given_lists(), UNTIL)
+    assert (done.is_saved, stand()) == (False, SHIPPED)
+    assert done.said.endswith(": somebody changed them meanwhile, so they stay as they are")
 
 
 def test_what_cannot_be_noted_is_not_saved(
@@ -186,7 +198,7 @@ def test_what_cannot_be_noted_is_not_saved(
 
     monkeypatch.setattr(tunings, "keep", broken)
     with pytest.raises(RuntimeError):
-        tune.tune("home", "purchase", given_lists(), UNTIL)
+        tune.tune(tunings.begin("home"), "purchase", given_lists(), UNTIL)
     assert saved == [(True, ("tuning",))]
     assert (stand(), ask("SELECT id FROM event WHERE kind = 22")) == (SHIPPED, [])
 
@@ -204,7 +216,7 @@ def choose(**settings: Any) -> None:
 
 def tune_it(right: int = RIGHT, loud: int = LOUD) -> None:
     found = given_lists(sources=(right, loud))
-    assert tune.tune("home", "purchase", found, UNTIL).is_saved
+    assert tune.tune(tunings.begin("home"), "purchase", found, UNTIL).is_saved
 
 
 def test_weights_are_left_alone_until_somebody_chooses_others(committed: None) -> None:
@@ -376,6 +388,46 @@ def test_learning_chooses_the_weights_that_nobody_chose() -> None:
     assert stand() != SHIPPED
 
 
+def once_beside(**settings: Any) -> Callable[[Any], Any]:
+    """A merchant who saves these, once, on a connection of their own."""
+    asked: list[Any] = []
+
+    def save() -> None:
+        choose(**settings)
+        django_connection.close()
+
+    def look(each: Any) -> Any:
+        if not asked:
+            merchant = threading.Thread(target=save)
+            merchant.start()
+            merchant.join()
+        asked.append(each)
+        return each
+
+    return look
+
+
+@pytest.mark.usefixtures("committed", "weeks")
+def test_learning_leaves_weights_that_somebody_chose_while_lists_are_collected() -> None:
+    shop()
+    done = learn.learn(END, once_beside(popular=0.9, linked=0.0))
+    assert stand() == SHIPPED | {"popular": 0.9, "linked": 0.0}
+    assert done.weights.endswith(": somebody changed them meanwhile, so they stay as they are")
+    assert ask("SELECT is_saved FROM tuning") == [(False,)]
+
+
+@pytest.mark.usefixtures("committed", "weeks")
+def test_the_command_leaves_weights_that_somebody_chose_while_lists_are_collected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop()
+    look = once_beside(popular=0.9)
+    monkeypatch.setattr(tune_command, "bar", lambda what, of, unit: look(of))
+    said = tuned()
+    assert stand() == SHIPPED | {"popular": 0.9}
+    assert "somebody changed them meanwhile" in said
+
+
 @pytest.mark.usefixtures("committed", "weeks")
 def test_weights_are_chosen_by_purchases_where_only_a_ranker_has_too_few(
     monkeypatch: pytest.MonkeyPatch,
@@ -480,8 +532,8 @@ def test_what_cannot_be_tuned_is_refused(committed: None, scenario: str, says: s
 
 
 def test_the_admin_shows_each_attempt(committed: None, admin_client: Client) -> None:
-    tune.tune("home", "purchase", given_lists(), UNTIL)
-    tune.tune("home", "purchase", given_lists(), UNTIL)
+    tune.tune(tunings.begin("home"), "purchase", given_lists(), UNTIL)
+    tune.tune(tunings.begin("home"), "purchase", given_lists(), UNTIL)
     page = admin_client.get("/admin/recsite/tuningrow/").content.decode()
     assert [word in page for word in ("saved", "not better", "home")] == [True] * 3
     ((first, loud),) = ask("SELECT id, (weights->>'viewed')::float FROM tuning WHERE is_saved")
@@ -493,9 +545,9 @@ def test_the_admin_shows_each_attempt(committed: None, admin_client: Client) -> 
 def test_the_admin_says_why_nothing_was_saved(
     committed: None, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tune.tune("home", "purchase", given_lists(40), UNTIL)
+    tune.tune(tunings.begin("home"), "purchase", given_lists(40), UNTIL)
     monkeypatch.setattr(tune, "_save", lambda *given: False)
-    tune.tune("home", "purchase", given_lists(), UNTIL)
+    tune.tune(tunings.begin("home"), "purchase", given_lists(), UNTIL)
     page = admin_client.get("/admin/recsite/tuningrow/").content.decode()
     told = ("too few lists", "none were tried", "changed meanwhile", "not better")
     assert [word in page for word in told] == [True, True, True, False]
@@ -507,11 +559,11 @@ def test_the_admin_says_why_nothing_was_saved(
 def test_the_ranker_must_beat_the_weights_that_stand(committed: None) -> None:
     held = given_lists()
     before = tune.of_each(held, tunings.standing(learn.SCENARIO))
-    tune.tune("home", "purchase", held, UNTIL)
+    tune.tune(tunings.begin("home"), "purchase", held, UNTIL)
     assert np.mean(learn._of_blend(held)) > np.mean(before)
 
 
 def test_figures_are_kept_as_they_are_said(committed: None) -> None:
-    done = tune.tune("home", "event", given_lists(), UNTIL)
+    done = tune.tune(tunings.begin("home"), "event", given_lists(), UNTIL)
     ((kept,),) = ask("SELECT judged FROM tuning")
     assert Judged(**orjson.loads(kept)) == done.judged

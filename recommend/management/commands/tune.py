@@ -29,12 +29,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, scenario: str, **options: Any) -> None:
         _refuse(scenario)
         spans = examples.windows(datetime.now(UTC))
-        stood = tunings.standing(scenario)
+        begun = tunings.begin(scenario)
         lists = learn.collecting(spans, lambda each: bar("lists", of=list(each), unit=""))
         goal, found = learn.find(lists, tune.LEAST)
-        tuned = tune.tune(scenario, goal, found, spans[0][1]) if spans else Tuned(tune.EMPTY)
+        tuned = tune.tune(begun, goal, found, spans[0][1]) if spans else Tuned(tune.EMPTY)
         self.stdout.write(f"{scenario}: {tuned.said}")
-        for line in _table(stood, tuned):
+        for line in _table(begun.stood, tuned):
             self.stdout.write(line)
 
 

@@ -1,8 +1,10 @@
 """Tunings: every attempt to choose a scenario's weights by the log, and whose choice those are that stand.
 
 It promises that weights count as somebody's where a merchant made the last fact that changed one of
-them, whatever it is now; as those of a tuning where that one did; and else as those that ship. It never
-changes a scenario that is served from.
+them, whatever it is now; as those of a tuning where that one did; and else as those that ship. Where
+that fact may be archived, the weights themselves tell: a merchant who put those back that ship, or that
+were tuned, or switched off a source that came later, then passes for nobody. It never changes a scenario
+that is served from.
 """
 
 from collections.abc import Mapping
@@ -64,7 +66,9 @@ TUNING: Final = "tuning"
 CHOOSER: Final = f"""
 SELECT id, coalesce(detail->>'by', CASE WHEN detail->'scenario' @> (
     SELECT weights FROM tuning WHERE scenario = :scenario AND is_saved ORDER BY id DESC LIMIT 1
-) THEN '{TUNING}' ELSE '{MERCHANT}' END) AS chooser
+) THEN '{TUNING}' ELSE '{MERCHANT}' END) AS chooser,
+    (detail->'scenario')::text AS weights,
+    NOT EXISTS (SELECT FROM archived_month WHERE last_at > occurred_at) AS is_newest
 FROM rec.event
 WHERE subject IS NULL AND kind = {Kind.RULE_CHANGED.value}
   AND detail->'scenario'->>'name' = :scenario
@@ -110,10 +114,20 @@ class Begun:
     fact: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A fact that chose weights, and by whom; `is_newest` where no archived month can have a later one."""
+
+    fact: UUID
+    by: str
+    weights: Weights
+    is_newest: bool
+
+
 def begin(scenario: str) -> Begun:
     """The fact is read first: who chooses between the two reads is then seen by has_changed."""
-    fact, _ = _last(scenario)
-    return Begun(scenario, standing(scenario), fact)
+    last = _last(scenario)
+    return Begun(scenario, standing(scenario), None if last is None else last.fact)
 
 
 def has_changed(begun: Begun) -> bool:
@@ -166,16 +180,22 @@ def keep(
 
 def _chooser(scenario: str) -> str | None:
     """Who changed its weights last: MERCHANT or TUNING; None where they are as they shipped."""
-    _, said = _last(scenario)
-    return _by_values(scenario) if said is None and coverage.archived() else said
+    last = _last(scenario)
+    if last is None:
+        return _by_values(scenario) if coverage.archived() else None
+    # Of two facts the later may be archived, and the earlier not.
+    is_it = last.is_newest or last.weights == standing(scenario)
+    return last.by if is_it else _by_values(scenario)
 
 
-def _last(scenario: str) -> tuple[UUID | None, str | None]:
-    """The last fact that chose its weights, and by whom; Nones where the log has none."""
+def _last(scenario: str) -> _Choice | None:
+    """The last that the log has."""
     asked = {"scenario": scenario, "names": list(NAMES)}
     with connection() as inside:
         found = inside.execute(text(CHOOSER), asked).one_or_none()
-    return (None, None) if found is None else (found.id, found.chooser)
+    if found is None:
+        return None
+    return _Choice(found.id, found.chooser, _of_json(found.weights), found.is_newest)
 
 
 def _by_values(scenario: str) -> str | None:
@@ -189,10 +209,12 @@ def _by_values(scenario: str) -> str | None:
 
 
 def _kept(statement: str, scenario: str) -> Weights | None:
-    """A source that came later was off."""
     with connection() as inside:
         said = inside.scalar(text(statement), {"scenario": scenario})
-    if said is None:
-        return None
+    return None if said is None else _of_json(said)
+
+
+def _of_json(said: str) -> Weights:
+    """A source that came later was off."""
     kept = orjson.loads(said)
     return {name: kept.get(name, 0.0) for name in NAMES}

@@ -327,12 +327,33 @@ def test_forgetting_puts_back_what_somebody_chose_before_it_was_tuned(committed:
     assert stand() == chosen
 
 
-def test_where_the_fact_may_be_archived_the_values_tell(committed: None) -> None:
+def archived() -> None:
+    """As if a month of facts until now were archived."""
     ask(
         "INSERT INTO archived_month (year, month, rows, checksum, file, bytes, first_at, last_at,"
         " cluster, snapshot, subjects, lacking)"
         " VALUES (2018, 1, 1, '', '', 1, now(), now(), '', '1:1:', '{}', '{}') RETURNING year"
     )
+
+
+def test_a_choice_that_is_archived_counts_where_an_older_tuning_is_not(committed: None) -> None:
+    tune_it()
+    choose(popular=0.9)
+    archived()
+    erase("DELETE FROM event WHERE detail->>'by' = 'merchant'")
+    assert not tunings.is_left_alone("home")
+    assert not tunings.is_tuned("home")
+
+
+def test_a_choice_that_is_not_archived_counts_where_others_are(committed: None) -> None:
+    choose(popular=0.9)
+    choose(**SHIPPED)
+    archived()
+    assert not tunings.is_left_alone("home")
+
+
+def test_where_the_fact_may_be_archived_the_values_tell(committed: None) -> None:
+    archived()
     Scenario.objects.filter(name="home").update(shoppers=0)
     assert tunings.is_left_alone("home")
     tune_it()

@@ -49,31 +49,39 @@ LAST_SAVED: Final = """
 SELECT weights::text FROM tuning WHERE scenario = :scenario AND is_saved ORDER BY id DESC LIMIT 1
 """
 
-# What stood before the first of those that were saved one upon another: between them nobody chose.
-FIRST_STOOD: Final = """
+TUNING: Final = "tuning"
+
+# The facts that changed one of its weights. The whole log is asked, whatever a split has put in front
+# of it.
+_CHOICES: Final = f"""
+FROM rec.event
+WHERE subject IS NULL AND kind = {Kind.RULE_CHANGED.value}
+  AND detail->'scenario'->>'name' = :scenario
+  AND EXISTS (SELECT FROM unnest(CAST(:names AS text[])) AS name
+              WHERE detail->'scenario'->name IS DISTINCT FROM detail->'before'->name)
+"""
+
+# What stood before the first of those that were saved one upon another since a merchant chose. Weights
+# alone do not tell where that was: a merchant may choose others and then put back what was tuned.
+FIRST_STOOD: Final = f"""
 SELECT stood::text FROM (
     SELECT id, stood, stood @> lag(weights) OVER (ORDER BY id) AS goes_on
-    FROM tuning WHERE scenario = :scenario AND is_saved
+    FROM tuning WHERE scenario = :scenario AND is_saved AND made_at > coalesce(
+        (SELECT occurred_at {_CHOICES} AND detail->>'by' = '{MERCHANT}' ORDER BY event.id DESC LIMIT 1),
+        '-infinity')
 ) AS saved
 WHERE goes_on IS NOT TRUE ORDER BY id DESC LIMIT 1
 """
 
-TUNING: Final = "tuning"
-
-# The last fact that changed one of its weights, and by whom. Facts did not always say so: one that says
-# what tuning saved last is taken for its own. The whole log is asked, whatever a split has put in front
-# of it.
+# The last of them, and by whom. Facts did not always say so: one that says what tuning saved last is taken
+# for its own.
 CHOOSER: Final = f"""
 SELECT id, coalesce(detail->>'by', CASE WHEN detail->'scenario' @> (
     SELECT weights FROM tuning WHERE scenario = :scenario AND is_saved ORDER BY id DESC LIMIT 1
 ) THEN '{TUNING}' ELSE '{MERCHANT}' END) AS chooser,
     (detail->'scenario')::text AS weights,
     NOT EXISTS (SELECT FROM archived_month WHERE last_at > occurred_at) AS is_newest
-FROM rec.event
-WHERE subject IS NULL AND kind = {Kind.RULE_CHANGED.value}
-  AND detail->'scenario'->>'name' = :scenario
-  AND EXISTS (SELECT FROM unnest(CAST(:names AS text[])) AS name
-              WHERE detail->'scenario'->name IS DISTINCT FROM detail->'before'->name)
+{_CHOICES}
 ORDER BY id DESC LIMIT 1
 """
 
@@ -153,8 +161,8 @@ def is_tuned(scenario: str) -> bool:
 
 
 def forget(scenario: str) -> None:
-    """As if they had never been tuned: what stood before stands again. Only where scenarios
-    are a copy that is thrown away: there is no fact of it."""
+    """As if they had not been tuned since somebody chose them: what stood before stands again. Only
+    where scenarios are a copy that is thrown away: there is no fact of it."""
     stood = _kept(FIRST_STOOD, scenario)
     if stood is not None and is_tuned(scenario):
         Scenario.objects.filter(name=scenario).update(**stood)
@@ -190,9 +198,8 @@ def _chooser(scenario: str) -> str | None:
 
 def _last(scenario: str) -> _Choice | None:
     """The last that the log has."""
-    asked = {"scenario": scenario, "names": list(NAMES)}
     with connection() as inside:
-        found = inside.execute(text(CHOOSER), asked).one_or_none()
+        found = inside.execute(text(CHOOSER), _asked(scenario)).one_or_none()
     if found is None:
         return None
     return _Choice(found.id, found.chooser, _of_json(found.weights), found.is_newest)
@@ -210,8 +217,12 @@ def _by_values(scenario: str) -> str | None:
 
 def _kept(statement: str, scenario: str) -> Weights | None:
     with connection() as inside:
-        said = inside.scalar(text(statement), {"scenario": scenario})
+        said = inside.scalar(text(statement), _asked(scenario))
     return None if said is None else _of_json(said)
+
+
+def _asked(scenario: str) -> dict[str, Any]:
+    return {"scenario": scenario, "names": list(NAMES)}
 
 
 def _of_json(said: str) -> Weights:

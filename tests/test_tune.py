@@ -327,6 +327,17 @@ def test_forgetting_puts_back_what_somebody_chose_before_it_was_tuned(committed:
     assert stand() == chosen
 
 
+def test_forgetting_goes_back_to_what_a_merchant_put_back_and_no_further(committed: None) -> None:
+    tune_it()
+    tuned = stand()
+    choose(popular=0.9)
+    choose(**tuned)
+    tune_it(NAMES.index("content"), NAMES.index("again"))
+    tune_it(NAMES.index("bought"), NAMES.index("content"))
+    tunings.forget("home")
+    assert stand() == tuned
+
+
 def archived() -> None:
     """As if a month of facts until now were archived."""
     ask(

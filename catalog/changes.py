@@ -1,7 +1,8 @@
 """Changes of the catalogue: the only way in which an item, a scenario or a rule changes.
 
 It promises that each change is a row and an event of the log in one transaction, and that
-what is put as it already stands is no change: no row is written and no event appended. The
+what is put as it already stands is no change: no row is written and no event appended (only
+that weights are handed over to tuning is an event alone). The
 admin, the API and the import all come through here. It never validates content (catalog.feed
 does), and it never works item by item: a batch is a handful of statements.
 """
@@ -61,6 +62,9 @@ RETURNING item_id, changed_at, old.id IS NULL
 
 MERCHANT: Final = "merchant"
 """Who changes a scenario, where nothing else is said (see recommend.tune)."""
+
+NOBODY: Final = "nobody"
+"""Whose choice weights are that were handed over to tuning."""
 
 # Taken in the order of ids, as the upsert does, so that two writers cannot dead-lock.
 LOCK: Final = "SELECT FROM catalog_item WHERE item_id = ANY(%s) ORDER BY id FOR UPDATE"
@@ -228,6 +232,13 @@ def save_scenario(scenario: Scenario, *, by: str = MERCHANT) -> None:
         after = model_to_dict(scenario)
         if before != after:
             _append_wish({"scenario": after, "before": before, "by": by})
+
+
+def hand_over(scenario: str) -> None:
+    """From now on its weights, which stay as they are, are nobody's choice."""
+    with transaction.atomic():
+        said = model_to_dict(Scenario.objects.select_for_update().get(name=scenario))
+        _append_wish({"scenario": said, "before": said, "by": NOBODY})
 
 
 def save_weights(weights: SignalWeights) -> None:

@@ -1,10 +1,10 @@
 """Tunings: every attempt to choose a scenario's weights by the log, and whose choice those are that stand.
 
 It promises that weights count as somebody's where a merchant made the last fact that changed one of
-them, whatever it is now; as those of a tuning where that one did; and else as those that ship. Where
-that fact may be archived, the weights themselves tell: a merchant who put those back that ship, or that
-were tuned, or switched off a source that came later, then passes for nobody. It never changes a scenario
-that is served from.
+them, whatever it is now, and has not handed them over since; as those of a tuning where that one did;
+and else as those that ship. Where that fact may be archived, the weights themselves tell: a merchant who
+put those back that ship, or that were tuned, or switched off a source that came later, then passes for
+nobody, and weights that were handed over are a merchant's. It never changes a scenario that is served from.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from behavior import coverage
 from behavior.events import Kind
-from catalog.changes import MERCHANT
+from catalog.changes import MERCHANT, NOBODY
 from catalog.models import Scenario
 from catalog.scenarios import HOME, LATER
 from recommend.sources import NAMES
@@ -51,14 +51,15 @@ SELECT weights::text FROM tuning WHERE scenario = :scenario AND is_saved ORDER B
 
 TUNING: Final = "tuning"
 
-# The facts that changed one of its weights. The whole log is asked, whatever a split has put in front
-# of it.
+# The facts that changed one of its weights, or handed them over. The whole log is asked, whatever a split
+# has put in front of it.
 _CHOICES: Final = f"""
 FROM rec.event
 WHERE subject IS NULL AND kind = {Kind.RULE_CHANGED.value}
   AND detail->'scenario'->>'name' = :scenario
-  AND EXISTS (SELECT FROM unnest(CAST(:names AS text[])) AS name
-              WHERE detail->'scenario'->name IS DISTINCT FROM detail->'before'->name)
+  AND (detail->>'by' = '{NOBODY}' OR EXISTS (
+      SELECT FROM unnest(CAST(:names AS text[])) AS name
+      WHERE detail->'scenario'->name IS DISTINCT FROM detail->'before'->name))
 """
 
 # What stood before the first of those that were saved one upon another since a merchant chose. Weights
@@ -151,7 +152,7 @@ def standing(scenario: str) -> Weights:
 
 
 def is_left_alone(scenario: str) -> bool:
-    """Whether nobody chose its weights by hand since they shipped, or since they were tuned."""
+    """Whether nobody chose its weights by hand since they shipped, were tuned, or were handed over."""
     return Scenario.objects.filter(name=scenario).exists() and _chooser(scenario) != MERCHANT
 
 
@@ -187,7 +188,7 @@ def keep(
 
 
 def _chooser(scenario: str) -> str | None:
-    """Who changed its weights last: MERCHANT or TUNING; None where they are as they shipped."""
+    """Whose its weights are: MERCHANT's, TUNING's, NOBODY's again; None where they are as they shipped."""
     last = _last(scenario)
     if last is None:
         return _by_values(scenario) if coverage.archived() else None

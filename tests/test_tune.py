@@ -554,6 +554,25 @@ def test_the_command_on_an_empty_log(committed: None) -> None:
     assert tuned().strip() == "home: the log is empty, so they stay as they are"
 
 
+def test_weights_that_are_handed_over_stay_and_are_left_to_tuning(committed: None) -> None:
+    choose(popular=0.9)
+    chosen = stand()
+    for _ in range(2):
+        assert tuned("--hand-over") == "home: from now on its weights are tuned by themselves\n"
+    assert (tunings.is_left_alone("home"), tunings.is_tuned("home")) == (True, False)
+    assert stand() == chosen
+    assert ask("SELECT detail->>'by' FROM event WHERE kind = 22 ORDER BY id") == [
+        ("merchant",), ("nobody",)
+    ]  # fmt: skip
+    tune_it()
+    tunings.forget("home")
+    assert stand() == chosen
+    choose(popular=0.8)
+    assert not tunings.is_left_alone("home")
+    with pytest.raises(CommandError, match="Only the weights of 'home' are tuned by themselves"):
+        tuned("--scenario", "similar", "--hand-over")
+
+
 @pytest.mark.parametrize(
     ("scenario", "says"),
     [("nowhere", "There is no scenario 'nowhere'"), ("cart", "do not start from the shopper")],

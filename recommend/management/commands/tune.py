@@ -1,4 +1,4 @@
-"""`manage.py tune`: a scenario's weights, chosen by the log's last weeks."""
+"""`manage.py tune`: a scenario's weights, chosen by the log's last weeks; or handed over to be."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
+from catalog import changes
 from catalog.models import Scenario
 from catalog.models.places import Recipe
 from recommend import learn, tune, tunings
@@ -25,8 +26,24 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--scenario", default=learn.SCENARIO)
+        parser.add_argument(
+            "--hand-over", action="store_true",
+            help="Leave the weights as they are, and let the workers tune them from now on.",
+        )  # fmt: skip
 
-    def handle(self, *args: Any, scenario: str, **options: Any) -> None:
+    def handle(self, *args: Any, scenario: str, hand_over: bool, **options: Any) -> None:
+        job = self._hand_over if hand_over else self._tune
+        job(scenario)
+
+    def _hand_over(self, scenario: str) -> None:
+        if scenario != learn.SCENARIO:
+            raise CommandError(f"Only the weights of {learn.SCENARIO!r} are tuned by themselves.")
+        _refuse(scenario)
+        if not tunings.is_left_alone(scenario):
+            changes.hand_over(scenario)
+        self.stdout.write(f"{scenario}: from now on its weights are tuned by themselves")
+
+    def _tune(self, scenario: str) -> None:
         _refuse(scenario)
         spans = examples.windows(datetime.now(UTC))
         begun = tunings.begin(scenario)

@@ -61,7 +61,7 @@ RETURNING item_id, changed_at, old.id IS NULL
 """
 
 MERCHANT: Final = "merchant"
-"""Who changes a scenario, where nothing else is said (see recommend.tune)."""
+"""Who changes a scenario, where nothing else is said (see recommend.tunings)."""
 
 NOBODY: Final = "nobody"
 """Whose choice weights are that were handed over to tuning."""

@@ -127,6 +127,13 @@ def test_own_frequency_shows_what_was_bought_long_ago_before_what_is_popular(
     assert next(r["item_id"] for r in rows if r["user_id"] == "ann") == "mug"
 
 
+def test_own_frequency_breaks_ties_by_what_is_popular_however_short_its_memory() -> None:
+    at = np.array([0, 0, 1_000, 1_000, 1_000]) * peers.DAY
+    found = peers.Facts(np.array([0, 0, 1, 2, 3]), np.array([0, 1, 1, 1, 2]), at, np.ones(5), 4, 4)
+    first, *_ = peers.own_frequency(found, days=7)(np.array([0, 1])).astype(np.float32)
+    assert np.argsort(-first).tolist() == [1, 0, 2, 3]
+
+
 def test_who_only_gave_things_back_has_no_list_of_a_peer(keep: Any, tmp_path: Path) -> None:
     kept = keep(facts(
         *shop_of_two_tastes(), ("bob", "jug1", -3, "refund"), ("bob", "jug2", 2, "purchase")

@@ -68,7 +68,7 @@ def _given() -> argparse.Namespace:
 
 def _of_set(kept: Kept, made: Path, peers: Sequence[str], minutes: float | None) -> Iterator[str]:
     said = {OURS: _ours(kept, made)}
-    allowed = minutes or said[OURS]["seconds"] / 60
+    allowed = said[OURS]["seconds"] / 60 if minutes is None else minutes
     said |= {peer: _peer(peer, kept, made, allowed) for peer in peers}
     for kind in kept.lists:
         wanted = judged.wanted(kept, kind)

@@ -86,10 +86,23 @@ def popular(facts: Facts, *, days: float | None) -> Scores:
 def own_frequency(facts: Facts, *, days: float | None) -> Scores:
     """What each bought themselves; ties, and the rest, by popularity, which fades alike."""
     own = facts.matrix(facts.faded(days))
-    rest = np.bincount(facts.item, facts.faded(days), facts.items)
-    # Less than what was bought once, and long ago: it never outranks a purchase.
-    rest *= own.data.min() / 2 / rest.max()
-    return lambda rows: own[rows].toarray() + rest
+    counted = np.bincount(facts.item, facts.faded(days), facts.items)
+    # Places, not numbers: after years of halving these differ by more than a float can hold.
+    rest = _place(counted) / (facts.items + 1)
+
+    def scores(rows: np.ndarray) -> np.ndarray:
+        block = np.repeat(rest[None, :], len(rows), axis=0)
+        for n, row in enumerate(rows):
+            bought = slice(own.indptr[row], own.indptr[row + 1])
+            block[n, own.indices[bought]] += 1 + _place(own.data[bought])
+        return block
+
+    return scores
+
+
+def _place(values: np.ndarray) -> np.ndarray:
+    """0 for the least, equal for equals."""
+    return np.unique(values, return_inverse=True)[1].astype(float)
 
 
 def item_knn(facts: Facts, *, decay: float, neighbours: int) -> Scores:

@@ -91,9 +91,10 @@ def _written(month: Month, folder: Path) -> Archived:
 
 
 RECORD: Final = """
-INSERT INTO archived_month (year, month, rows, checksum, file, bytes, first_at, last_at, cluster,
-                            snapshot, lacking, subjects)
-SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{{}}', coalesce(array_agg(subject ORDER BY subject), '{{}}')
+INSERT INTO archived_month (year, month, rows, checksum, file, format, bytes, first_at, last_at,
+                            cluster, snapshot, lacking, subjects)
+SELECT %s, %s, %s, %s, %s, {format}, %s, %s, %s, %s, %s, '{{}}',
+       coalesce(array_agg(subject ORDER BY subject), '{{}}')
 FROM (SELECT DISTINCT subject FROM {partition} WHERE subject IS NOT NULL) AS those
 """
 
@@ -125,7 +126,7 @@ def _drop(record: Archived, read: Sequence[str]) -> None:
         hot.execute(ALONE)
         if month not in months.made():
             raise Refused(f"{month} was archived meanwhile.")
-        hot.execute(RECORD.format(partition=month.partition), [
+        hot.execute(RECORD.format(partition=month.partition, format=month_file.FORMAT), [
             *month, record.rows, record.checksum, record.file, record.bytes, record.first_at,
             record.last_at, record.cluster, record.snapshot,
         ])  # fmt: skip
@@ -226,7 +227,7 @@ def _join(record: Archived, xid: str) -> None:
         for table in ("subject_key", "item_key"):
             hot.execute(INTERN.format(table=table))
         hot.execute(FORGET, month._asdict())
-        hot.execute("SELECT new_month(%s, %s)", month)
+        hot.execute("SELECT empty_month(%s, %s)", month)
         hot.execute(RESTORE.format(partition=month.partition, columns=months.COLUMNS, xid=xid))
         months.fetch_late(month)
         hot.execute(FORGET_IDS, month._asdict())

@@ -33,8 +33,8 @@ SCHEMA: Final = pa.schema([
 STORED: Final = tuple(name for name in SCHEMA.names if name != "occurred_at")
 """All columns but the time, which the id holds."""
 
-ADDED: Final = {"order_id": 2}
-"""Columns by the format of the file that had them first; files before that are read without."""
+ADDED: Final = frozenset({"order_id"})
+"""Columns that files of the first format lack; those are read without."""
 
 FORMAT: Final = 2
 BLOCK: Final = 16 * 1024 * 1024
@@ -162,7 +162,7 @@ def stage(file: Path) -> list[str]:
     Raises BadFile."""
     with _opened(file) as opened, cursor() as hot:
         held = set(opened.schema_arrow.names)
-        if not set(SCHEMA.names) - set(ADDED) <= held <= set(SCHEMA.names):
+        if not set(SCHEMA.names) - ADDED <= held <= set(SCHEMA.names):
             raise BadFile(f"{file} is not an archived month: its columns are others.")
         columns = [name for name in STORED if name in held]
         hot.execute(CREATE_STAGE)
@@ -216,19 +216,28 @@ def _as_csv(batch: pa.RecordBatch) -> memoryview:
 
 def _opened(file: Path) -> Any:
     try:
-        return pq.ParquetFile(file)
+        opened = pq.ParquetFile(file)
     except FileNotFoundError:
         raise BadFile(f"There is no file {file}.") from None
     except (pa.ArrowException, OSError) as error:
         raise BadFile(f"{file} is not a Parquet file: {_first_line(error)}") from None
+    if _said(opened).get("format", FORMAT) > FORMAT:
+        raise BadFile(f"{file} was made by a newer release, which has columns that this one lacks.")
+    return opened
+
+
+def _said(opened: Any) -> dict[str, Any]:
+    """What the file says of itself."""
+    said: dict[str, Any] = orjson.loads((opened.schema_arrow.metadata or {}).get(b"recsite", b"{}"))
+    return said
 
 
 def _refuse_anothers(file: Path, owner: str) -> None:
     if not file.exists():
         return
     with _opened(file) as opened:
-        said = (opened.schema_arrow.metadata or {}).get(b"recsite", b"{}")
-    if orjson.loads(said).get("owner") != owner:
+        said = _said(opened)
+    if said.get("owner") != owner:
         raise BadFile(
             f"{file} is another database's. Move it away, or archive --to another folder."
         )

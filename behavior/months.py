@@ -162,7 +162,7 @@ def gather(month: Month) -> int:
     """
     with transaction.atomic(), cursor() as hot:
         hot.execute(ALONE)
-        hot.execute("SELECT new_month(%s, %s)", month)
+        hot.execute("SELECT empty_month(%s, %s)", month)
         if hot.fetchone() == (None,):
             return 0
         moved = fetch_late(month)

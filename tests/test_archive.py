@@ -497,6 +497,40 @@ def test_a_file_of_before_orders_had_a_column_is_told_of_and_attached(tmp_path: 
     assert rows() == before
 
 
+def test_older_code_which_would_lose_orders_can_neither_make_nor_archive_a_month(
+    tmp_path: Path,
+) -> None:
+    make(FEB)
+    with pytest.raises(psycopg.errors.RaiseException, match="older than the log"):
+        run("SELECT new_month(%s, %s)", *JAN)
+    run("SELECT make_month(%s, %s)", *JAN)
+    assert JAN in months.made()
+    record = RECORD_OF_OLDER_CODE.format(partition=FEB.partition)
+    with pytest.raises(psycopg.errors.NotNullViolation, match="format"):
+        run(record, *FEB, 1, "1:1", "a file", 1, START, START, "here", "1:1:")
+
+
+# Its INSERT of a month that it has archived; its own transaction drops the partition behind it.
+RECORD_OF_OLDER_CODE: Final = """
+INSERT INTO archived_month (year, month, rows, checksum, file, bytes, first_at, last_at, cluster,
+                            snapshot, lacking, subjects)
+SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{{}}', coalesce(array_agg(subject ORDER BY subject), '{{}}')
+FROM (SELECT DISTINCT subject FROM {partition} WHERE subject IS NOT NULL) AS those
+"""
+
+
+def test_a_file_of_a_newer_release_is_refused_by_name(tmp_path: Path) -> None:
+    a_winter()
+    file = Path(put_away(JAN, tmp_path).file)
+    table = pq.read_table(file)
+    said = json.loads(table.schema.metadata[b"recsite"]) | {"format": month_file.FORMAT + 1}
+    pq.write_table(table.replace_schema_metadata({"recsite": json.dumps(said)}), file)
+    with pytest.raises(month_file.BadFile, match="made by a newer release"):
+        attach(JAN)
+    with pytest.raises(month_file.BadFile, match="made by a newer release"):
+        month_file.facts_of(file, [1])
+
+
 def test_another_databases_file_is_not_overwritten(tmp_path: Path) -> None:
     a_winter()
     before = rows()

@@ -4,16 +4,25 @@ import logging
 import os
 import subprocess
 import sys
+import time
 import types
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 import pytest
+from alembic import command
 from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 
+from bench import ground
 from recommend import erase, fold, tasks
 from recommend.projections import PROJECTIONS, popularity
+from recsite import schema
 from recsite.db import METADATA, cursor
 from tests import servers
 from tests.given import advance, ask, days, differing, given, item, view
@@ -164,3 +173,43 @@ def test_a_web_server_of_older_code_serves_on_a_schema_that_has_grown(
         assert set(shop.shown("home", user_id="ann")) == {"mug", "cup"}
         shop.leave()
     assert differing() == []
+
+
+@contextmanager
+def at_revision(revision: str) -> Iterator[Callable[[], psycopg.Connection[Any]]]:
+    """Django is on a database of that revision; gives sessions of one's own."""
+    with ground._elsewhere("migrated", "template0"):
+        with transaction.atomic():
+            run("CREATE SCHEMA rec")
+            run("CREATE EXTENSION vector SCHEMA public")
+            command.upgrade(schema.alembic_config(), revision)
+        parameters = connection.get_connection_params()
+        wanted = {name: parameters[name] for name in ("dbname", "user", "host", "port", "options")
+                  if parameters.get(name)}  # fmt: skip
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(psycopg.connect(**wanted))
+
+
+def test_a_migration_of_the_log_keeps_nobody_waiting_behind_a_long_reader() -> None:
+    # The sessions end before the pool does, whose migration would wait for a reader for ever.
+    with ThreadPoolExecutor(1) as pool, at_revision("0014") as session:
+        reader, writer = session(), session()
+        reader.execute("SELECT count(*) FROM event_log")
+        migrated = pool.submit(_migrate)
+        writer.autocommit = True
+        writer.execute("SET lock_timeout = '5s'")
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            writer.execute("INSERT INTO event (id, kind) VALUES (uuidv7(), 1)")
+            reader.execute("SELECT count(*) FROM event_log")
+            assert not migrated.done()
+        reader.rollback()
+        migrated.result(timeout=60)
+        assert reader.execute("SELECT count(order_id) FROM event").fetchone() == (0,)
+
+
+def _migrate() -> None:
+    try:
+        schema.upgrade()
+    finally:
+        connection.close()

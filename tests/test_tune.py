@@ -341,9 +341,9 @@ def test_forgetting_goes_back_to_what_a_merchant_put_back_and_no_further(committ
 def archived() -> None:
     """As if a month of facts until now were archived."""
     ask(
-        "INSERT INTO archived_month (year, month, rows, checksum, file, bytes, first_at, last_at,"
+        "INSERT INTO archived_month (year, month, rows, checksum, file, format, bytes, first_at, last_at,"
         " cluster, snapshot, subjects, lacking)"
-        " VALUES (2018, 1, 1, '', '', 1, now(), now(), '', '1:1:', '{}', '{}') RETURNING year"
+        " VALUES (2018, 1, 1, '', '', 2, 1, now(), now(), '', '1:1:', '{}', '{}') RETURNING year"
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 from django.db import transaction
 
-from behavior import coverage, month_file, months
+from behavior import coverage, month_file, months, people
 from behavior.coverage import Archived
 from behavior.month_file import BadFile
 from behavior.months import ALONE, Month
@@ -168,6 +168,8 @@ def attach(month: Month, *, readers: Sequence[str], folder: Path | None = None) 
             )
         _owe(record, readers)
         _join(record, xid)
+        if not coverage.archived():
+            people.refill_whoever_moved()
         return record
 
 

@@ -128,6 +128,15 @@ SETTLE_ALL: Final = f"WITH RECURSIVE {_ROOTS.format(chosen='SELECT subject FROM 
 CLEAR_STATE: Final = "DELETE FROM user_state WHERE person = ANY (%s)"
 CLEAR_ITEMS: Final = "DELETE FROM user_item WHERE person = ANY (%s)"
 
+# Who anybody is who was ever named by a fact about people; of whom nothing stands, themselves.
+MOVED: Final = f"""
+SELECT DISTINCT CASE WHEN person.subject IS NULL THEN named.subject ELSE person.person END
+FROM (SELECT subject FROM person
+      UNION SELECT target.subject FROM event JOIN subject_key AS target ON target.key = detail->>'person'
+      WHERE kind = {Kind.IDENTIFY.value}) AS named LEFT JOIN person USING (subject)
+WHERE person.subject IS NULL OR person.person IS NOT NULL
+"""
+
 # Everyone who is one of these persons; one of whom nothing is known is their own.
 MEMBERS: Final = """
 SELECT subject FROM person WHERE person = ANY ({persons})
@@ -150,14 +159,26 @@ def settle(keys: Collection[str]) -> None:
         subjects = [subject for (subject,) in hot.fetchall()]
         hot.execute(LINK.format(chosen="AND subject = ANY(%s)"), [subjects])
         hot.execute(SETTLE, [subjects])
-        persons = [person for (person,) in hot.fetchall()]
-        if persons:
-            hot.execute(CLEAR_STATE, [persons])
-            hot.execute(CLEAR_ITEMS, [persons])
-            hot.execute(
-                user_state.FILL_SOME.format(members=MEMBERS.format(persons="%(persons)s::int[]")),
-                {"persons": persons},
-            )
+        _refill(hot, [person for (person,) in hot.fetchall()])
+
+
+def _refill(hot: psycopg.Cursor[tuple[Any, ...]], persons: list[int]) -> None:
+    """Make their state anew from the histories of all who are them."""
+    if persons:
+        hot.execute(CLEAR_STATE, [persons])
+        hot.execute(CLEAR_ITEMS, [persons])
+        hot.execute(
+            user_state.FILL_SOME.format(members=MEMBERS.format(persons="%(persons)s::int[]")),
+            {"persons": persons},
+        )
+
+
+def refill_whoever_moved() -> None:
+    """Make the state anew of everyone who was ever joined, parted or hidden: where that was while a
+    part of their history was archived, it was made of the rest. In a transaction that keeps
+    everybody from the log, and once no month is archived."""
+    with cursor() as hot:
+        _refill(hot, [person for (person,) in hot.execute(MOVED).fetchall()])
 
 
 def fill(connection: Connection) -> None:

@@ -1091,6 +1091,23 @@ def test_what_archived_months_said_of_people_can_be_taken_back(tmp_path: Path) -
     assert people()["anonymous:tab"] == ("user:bob", False)
 
 
+def test_who_moved_while_months_were_archived_has_all_of_their_state_once_the_last_is_back(
+    tmp_path: Path,
+) -> None:
+    make(JAN, FEB)
+    for month in (1, 2):
+        given(*(view(who, f"{who}{month}", at=at(month, 5))
+                for who in ("anonymous:tab", "ann", "bob", "anonymous:bot", "anonymous:pad")))  # fmt: skip
+    given(identify("anonymous:pad", "bob"))
+    put_away(JAN, tmp_path)
+    put_away(FEB, tmp_path)
+    given(identify("anonymous:tab", "ann"), identify("anonymous:pad", "bob", undo=True, at=1))
+    given(quarantine("anonymous:bot", at=2), quarantine("anonymous:bot", undo=True, at=3))
+    attach(JAN)
+    attach(FEB)
+    assert {live == built for live, built in proof.verify_user_state().values()} == {True}
+
+
 def test_nobody_travels_to_a_time_of_which_months_are_archived(tmp_path: Path) -> None:
     people_of_january(tmp_path)
     lacks = r"^The log of before 2026-03-02 lacks archived months \(2018-01\)\. Attach them first"

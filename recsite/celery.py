@@ -44,7 +44,10 @@ app.conf.update(
     task_ignore_result=True,
     task_acks_late=True,
     task_reject_on_worker_lost=True,
-    worker_prefetch_multiplier=1,
+    # No limit: a task that ends while Postgres is away cannot be acknowledged, and kombu counts it as
+    # under way for ever; with a limit of three, three of them and the worker never asked again
+    # (one kill of Postgres in four, in the drill). They are few: each expires, and beat asks again.
+    worker_prefetch_multiplier=0,
     # One process, three threads: encoding texts and teaching the ranker can take minutes, each
     # runs once at a time at most (they hold locks), so one thread is always there to fold. Of a
     # pool of processes one could be killed while it idles and take the others' queue lock with it.

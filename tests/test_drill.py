@@ -7,7 +7,7 @@ import pytest
 
 from bench.drill import house
 from bench.drill.__main__ import drill
-from bench.drill.proof import _digest, _short, differences
+from bench.drill.proof import _about, _digest, _short, differences
 from bench.drill.rounds import VICTIMS, victims
 
 
@@ -31,6 +31,12 @@ def test_after_each_was_killed_once_every_answered_event_is_there_once(
         total,
     )
     assert not home.home.exists()
+
+
+def test_a_list_is_lost_to_a_kill_in_the_second_before_it_and_while_postgres_dies() -> None:
+    assert [_about(at, [50.0, 9.0]) for at in (7.9, 8.1, 9.0, 9.05, 9.2, 49.5)] == [
+        False, True, True, True, False, True,
+    ]  # fmt: skip
 
 
 SENT = {"a": 2, "b": 1, "c": 3}

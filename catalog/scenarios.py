@@ -3,7 +3,8 @@
 Pure data. A weight says how much a source counts in the blend: `viewed` and `bought` are
 neighbours in shoppers' histories, `led` is what other events led to a purchase, `content`
 is likeness of text, `popular` and `trending` are counts, `again` is the shopper's own repeats,
-`shoppers` is what similar shoppers did, `linked` what all of a shopper's choices speak for.
+`shoppers` is what similar shoppers did, `linked` what all of a shopper's choices speak for,
+`factors` what lies near them all in the space of tastes, `sequence` what comes next.
 What came later than facts is off as shipped, and off wherever a fact does not name it.
 """
 
@@ -11,11 +12,12 @@ from typing import Any, Final
 
 SOURCES: Final = (
     "viewed", "bought", "led", "content", "popular", "trending", "again", "shoppers", "linked",
+    "factors", "sequence",
 )  # fmt: skip
 """The weights of a scenario, one per source."""
 
 LATER: Final[dict[str, Any]] = {
-    "shoppers": 0.0, "linked": 0.0,
+    "shoppers": 0.0, "linked": 0.0, "factors": 0.0, "sequence": 0.0,
     "serendipity": 0.0, "most_per_category": None, "most_per_brand": None, "most_per_seller": None,
     "explore_slot": None,
 }  # fmt: skip
@@ -35,6 +37,8 @@ SHIPPED: Final[tuple[dict[str, Any], ...]] = (
         "again": 2.0,
         "shoppers": 0.1,
         "linked": 1.0,
+        "factors": 0.1,
+        "sequence": 0.3,
     },
     {
         "name": "similar",

@@ -16,7 +16,7 @@ from recsite.db import cursor
 ASK: Final = """
 SELECT s.id, s.name, s.recipe, s.viewed, s.bought, s.led, s.content, s.popular, s.trending,
        s.again, s.exclude_seen, s.diversity, s.count, s.serendipity, s.most_per_category,
-       s.most_per_brand, s.most_per_seller, s.explore_slot, s.shoppers, s.linked,
+       s.most_per_brand, s.most_per_seller, s.explore_slot, s.shoppers, s.linked, s.factors, s.sequence,
        r.id, r.title, r.action, r.slot, r.factor,
        (SELECT item FROM item_key WHERE key = nullif(r.item_id, '')),
        r.category_id, nullif(r.brand, ''), nullif(r.attribute, ''), nullif(r.value, '')
@@ -61,6 +61,8 @@ class ScenarioSettings:
     explore_slot: int | None = None
     shoppers: float = 0.0
     linked: float = 0.0
+    factors: float = 0.0
+    sequence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from recommend import vectors
 from recommend.encoders import Encoder, chosen
+from recommend.spaces import newcomers
 from recsite.db import connection, cursor, if_alone
 
 BATCH: Final = 512
@@ -103,6 +104,7 @@ def _queued(encoder: Encoder) -> int | None:
             return None
         new = [row for row in rows if row.body is not None]
         _encode(inside, vectors.SERVING, encoder, new)
+        newcomers.place(inside, [row.passage for row in new])
         inside.execute(text(vectors.DONE), {"passages": [row.passage for row in rows]})
     return len(new)
 

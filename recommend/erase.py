@@ -24,6 +24,8 @@ from catalog.countings import wanted
 from recommend import fold
 from recommend.projections import PROJECTIONS, Projection
 from recommend.ranker import habits, store
+from recommend.spaces import shoppers
+from recommend.spaces import store as spaces
 from recsite.db import METADATA, connection
 
 erasure = Table(
@@ -101,6 +103,7 @@ def _erase(name: str, asked_by: str, found: rejected.Found) -> Erased:
             # Whatever was joined before is folded by now, so a fold has only this person to do.
             fold.advance(one)
         folds.enter_context(habits.alone())
+        folds.enter_context(shoppers.alone())
         with transaction.atomic(), connection() as inside:
             people.hold({name}, ())
             members = people.members([name])
@@ -188,6 +191,7 @@ STATE: Final = (
     "DELETE FROM suspect WHERE person = ANY (:members)",
     "DELETE FROM user_state WHERE person = ANY (:members)",
     "DELETE FROM user_item WHERE person = ANY (:members)",
+    "DELETE FROM sequence_shopper WHERE person = ANY (:members)",
     "DELETE FROM person WHERE subject = ANY (:members)",
     "DELETE FROM person_change WHERE subject = ANY (:members)",
     "DELETE FROM subject_key WHERE subject = ANY (:members)",
@@ -215,6 +219,7 @@ def _delete(
         inside.execute(text(statement), whom)
     habits.recount(inside, bought)
     store.owe_links(inside)
+    spaces.owe(inside)
     rejected.forget_found(refused, members.values() or refused.names)
     found = {"names": len(members), "events": events, "slates": slates}
     proof = inside.scalar(text(PROVE), found | {"asked_by": asked_by})

@@ -24,6 +24,7 @@ from recommend.evaluation.judgement import AUC_GATHERED, TITLES, Judgement, judg
 from recommend.goals import GOALS
 from recommend.pipeline import Ask, Refused
 from recommend.ranker import store
+from recommend.spaces import store as spaces
 from recommend.split import Target
 from recsite.db import connection
 from recsite.numbers import many
@@ -76,7 +77,7 @@ def evaluate(plan: Plan, each: Callable[..., Any] = iter) -> Report:
         raise Refused(404, "unknown_scenario", f"There is no scenario {plan.scenario!r}.")
     split.require_whole()
     seen = plan.exclude_seen or wished[0].exclude_seen
-    serving = _live_ranker()
+    serving = _live()
     with _split(plan) as (inside, targets):
         inside.execute(text(OWN_SCENARIOS))
         if not targets:
@@ -138,14 +139,24 @@ NOT_SHOWN: Final = {
 }
 
 
-def _live_ranker() -> list[str]:
+def _live() -> list[str]:
     with connection() as inside:
-        if store.live(inside) is None:
-            return []
-    return [
-        "A ranker serves, but it has learned from what is held out here, so these are the lists of"
-        " the blend. --with-ranker teaches another from what was known."
-    ]
+        has_ranker = store.live(inside) is not None
+        kinds = [kind for kind in spaces.KINDS if spaces.live(inside, kind)]
+    return [*([RANKER] if has_ranker else []), *([_silent(kinds)] if kinds else [])]
+
+
+RANKER: Final = (
+    "A ranker serves, but it has learned from what is held out here, so these are the lists of"
+    " the blend. --with-ranker teaches another from what was known."
+)
+
+
+def _silent(kinds: Sequence[str]) -> str:
+    return (
+        f"The live {' and '.join(kinds)} know what is held out here, and say nothing."
+        " --with-ranker teaches others from what was known."
+    )
 
 
 def _teach(inside: Connection, plan: Plan, each: Callable[..., Any]) -> list[str]:
@@ -153,7 +164,8 @@ def _teach(inside: Connection, plan: Plan, each: Callable[..., Any]) -> list[str
     tunings.forget(learn.SCENARIO)
     taught = learn.learn(plan.cut or END, each)
     split.plan_once(inside)
-    return [f"Weights: {taught.weights}.", f"Ranker: {taught.said}."]
+    said = [f"Weights: {taught.weights}.", f"Ranker: {taught.said}."]
+    return [*said, *(f"{space.capitalize()}." for space in taught.spaces)]
 
 
 def _notes(plan: Plan, seen: str, judgement: Judgement) -> list[str]:

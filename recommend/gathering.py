@@ -14,6 +14,8 @@ from recommend import again, shoppers, untried, vectors
 from recommend.projections import content, covisit, popularity
 from recommend.ranker import features, links, store
 from recommend.sources import AGAIN, LINKED, SHOPPERS, VIEWED
+from recommend.spaces import factors, sequence
+from recommend.spaces import store as spaces
 
 COLUMNS: Final = 12
 SCORE: Final = 2
@@ -55,7 +57,8 @@ SELECT json_build_object(
     'snapshot', pg_current_snapshot()::text, 'cluster', here.epoch,
     'projections', (SELECT json_object_agg(name, json_build_array(version, snapshot, settings))
                     FROM projection WHERE epoch = here.epoch),
-    'ranker', {store.LIVE}, 'encoder', {vectors.LIVE}, 'history', ({{history}}){{trials}})::text
+    'ranker', {store.LIVE}, 'encoder', {vectors.LIVE},
+    'spaces', {spaces.LIVE}, 'history', ({{history}}){{trials}})::text
 FROM (SELECT system_identifier::text AS epoch FROM pg_control_system()) AS here
 """
 
@@ -74,9 +77,9 @@ WITH shopper AS MATERIALIZED (
     {covisit.HEARD}
 ), taste AS MATERIALIZED (
     {content.TASTE}
-), proposed(source, item, share, because) AS (
+){{spaces}}, proposed(source, item, share, because) AS (
     {covisit.SOURCE} UNION ALL {content.SOURCE} UNION ALL {popularity.SOURCE} UNION ALL
-    {{shoppers}}{{links}}{{again}}
+    {{personal}}{{links}}{{again}}
 ), fused AS MATERIALIZED (
     SELECT item, sum(share) AS score, array_agg(source) AS sources, array_agg(share) AS shares,
            array_agg(because) AS becauses{{turn}}
@@ -140,14 +143,24 @@ ORDER BY best.score DESC, best.item
 _UNTRIED: Final = f""", best AS MATERIALIZED ({{best}}), newest AS MATERIALIZED (
     {untried.NEWEST.format(may_be_shown=_MAY_BE_SHOWN.format(item="catalog_item.id"))}
 )"""
+_SPACES: Final = f""", tastes AS MATERIALIZED (
+    {factors.TASTE}
+), ahead AS MATERIALIZED (
+    {sequence.AHEAD}
+)"""
+_PERSONAL: Final = (
+    f"{shoppers.SOURCE} UNION ALL {factors.SOURCE} UNION ALL {sequence.SOURCE} UNION ALL "
+)
 _WITH_NEWEST: Final = "SELECT * FROM best UNION ALL SELECT *{none} FROM newest"
 
 
 def _gathering(seeds: str, history: str, *, ranked: bool = False, exploring: bool = False) -> str:
-    peers = f"{shoppers.SOURCE} UNION ALL " if seeds is PERSONAL else ""
-    said = {"seeds": seeds, "shoppers": peers, "links": "", "history": history, "again": again.SOURCE,
+    said = {"seeds": seeds, "spaces": "", "personal": "", "links": "", "history": history,
+            "again": again.SOURCE,
             "none": "", "turn": "", "turns": "", "untried": "", "trials": "",
             "best": _BEST.format(price="", first="")}  # fmt: skip
+    if seeds is PERSONAL:
+        said |= {"spaces": _SPACES, "personal": _PERSONAL}
     if ranked:
         said |= {"links": f"{links.SOURCE} UNION ALL ", "again": again.EVERY,
                  "best": _TOLD, "none": ", NULL",

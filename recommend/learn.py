@@ -24,10 +24,12 @@ from recommend.candidates import RANKED, Wanted
 from recommend.goals import GOALS
 from recommend.projections.popularity import EVERYTHING
 from recommend.ranker import examples, store, training
-from recommend.ranker.examples import Example
+from recommend.ranker.examples import Example, Teach
 from recommend.ranker.network import Network
 from recommend.ranker.store import LISTS, Judged, Ranker
 from recommend.sources import NAMES
+from recommend.spaces import learning
+from recommend.spaces.learning import Course
 from recsite.db import if_alone, one_snapshot
 
 LEAST: Final = 300
@@ -53,15 +55,19 @@ BUSY: Final = "another process is at it"
 Lists = Callable[[str], list[Example]]
 """The examples of a goal, by its name."""
 
+Spans = Sequence[tuple[datetime, datetime]]
+"""Windows, from a cut to an end, the newest first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What came of it, as a sentence of the ranker, and one of the weights."""
+    """What came of it, as a sentence of the ranker, one of the weights, and one of each space."""
 
     judged: Judged | None
     is_live: bool
     said: str
     weights: str = ""
+    spaces: Sequence[str] = ()
 
 
 def is_due(until: datetime) -> bool:
@@ -86,13 +92,25 @@ def learn(until: datetime, each: Callable[..., Any] = iter) -> Learned:
 
 def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     spans = examples.windows(until)
-    lists = collecting(spans, each)
+    course = Course(each)
+    lists = collecting(spans, each, course.within)
     # Before the ranker, which must then beat what this blend makes.
     weights = _tune(lists, spans)
-    return replace(_rank(*find(lists, LEAST), spans, each), weights=weights)
+    goal, found = find(lists, LEAST)
+    spaces = course.publish(_judge_spaces(found, spans), spans[0][1]) if spans else []
+    return replace(_rank(goal, found, spans, each), weights=weights, spaces=spaces)
 
 
-def _tune(lists: Lists, spans: Sequence[tuple[datetime, datetime]]) -> str:
+def _judge_spaces(found: Sequence[Example], spans: Spans) -> dict[str, learning.Judged]:
+    """On the lists of the last window, which came first."""
+    last = [example for example in found if example.cut == spans[0][0]]
+    if len(last) < learning.LEAST_LISTS:
+        return {}
+    lists = blend.beside([example.heard for example in last], len(NAMES))
+    return learning.judge(lists, [example.person for example in last])
+
+
+def _tune(lists: Lists, spans: Spans) -> str:
     """What came of it, as a sentence."""
     if not spans:
         return tune.EMPTY
@@ -106,7 +124,7 @@ def _tune(lists: Lists, spans: Sequence[tuple[datetime, datetime]]) -> str:
 def _rank(
     goal: str,
     found: Sequence[Example],
-    spans: Sequence[tuple[datetime, datetime]],
+    spans: Spans,
     each: Callable[..., Any],
 ) -> Learned:
     if len(found) < LEAST:
@@ -126,15 +144,19 @@ def _rank(
     return Learned(judged, is_better, _sentence(judged, is_better))
 
 
-def collecting(spans: Sequence[tuple[datetime, datetime]], each: Callable[..., Any]) -> Lists:
+def collecting(spans: Spans, each: Callable[..., Any], teach: Teach) -> Lists:
     """They are collected when they are first asked for, and once: tuning and the ranker may have
-    the same goal, or each its own."""
+    the same goal, or each its own. The oldest first, from whose spaces the later ones go on."""
 
     @functools.cache
     def lists(goal: str) -> list[Example]:
         if examples.most_lists(spans, GOALS[goal]) < min(LEAST, tune.LEAST):
             return []
-        return [e for span in spans for e in examples.collect(WANTED, *span, GOALS[goal], each)]
+        return [
+            example
+            for span in reversed(spans)
+            for example in examples.collect(WANTED, *span, GOALS[goal], each, teach=teach)
+        ]
 
     return lists
 

@@ -37,6 +37,8 @@ SENTENCES: Final = {
     "again": "You buy this regularly",
     "shoppers": "Chosen by shoppers like you",
     "linked": "Goes with what you chose",
+    "factors": "Close to your taste",
+    "sequence": "Often next after what you did",
 }
 
 ONCE: Final = "You bought this before"

@@ -86,6 +86,7 @@ def worded(
         ),
         ("ranker", receipt.get("ranker") or "none: the blend alone"),
         ("texts encoded by", receipt.get("encoder") or "none"),
+        *((kind, name) for kind, (name, _) in sorted((receipt.get("spaces") or {}).items())),
         ("shopper's last events", str(shopper[0]) if shopper else "none"),
         ("settings", _pairs(settings)),
         ("rules in force", "; ".join(rules) or "none"),

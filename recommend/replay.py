@@ -25,6 +25,8 @@ from recommend.fold import HERE
 from recommend.pipeline import Ask, Refused, arrange
 from recommend.projections import PROJECTIONS
 from recommend.ranker import features
+from recommend.spaces import past as past_spaces
+from recommend.spaces.past import Spaces
 from recsite.db import cursor
 
 RANKER: Final = re.compile(r"[0-9a-f]{12}")
@@ -157,7 +159,20 @@ def _seen(slate: Slate) -> travel.Seen:
     counted = {name: of_json(said) for name, (_, _, said) in _read_by(slate).items()}
     passages = f"live.encoded_xid IS NULL OR {_visible('live.encoded_xid', snapshot)}"
     named = () if slate.ask.category is None else (slate.ask.category,)
-    return travel.Seen(_visible("xid", snapshot), folded, passages, named, counted, _ranker(slate))
+    return travel.Seen(
+        _visible("xid", snapshot), folded, passages, named, counted, _ranker(slate), _spaces(slate)
+    )
+
+
+def _spaces(slate: Slate) -> Spaces:
+    """Those of the receipt; a list from before there were any had none."""
+    said: dict[str, tuple[str, str | None]] = slate.receipt.get("spaces") or {}
+    followed = said.get("sequence", ("", None))[1]
+    return Spaces(
+        {kind: name for kind, (name, _) in said.items()},
+        _visible("placed_xid", slate.receipt["snapshot"]),
+        followed and _visible("xid", followed),
+    )
 
 
 def _ranker(slate: Slate) -> str:
@@ -205,6 +220,8 @@ def _causes(
         yield f"the log has no fact any more that put {item_id} into the catalogue"
     yield from _other_wishes(inside, slate, settings, rules)
     yield from _other_encoder(inside, slate)
+    for kind in past_spaces.missing(inside, _spaces(slate)):
+        yield f"the {kind} that served it are gone, for somebody was erased since"
     counted = {"seen": slate.receipt["snapshot"], "recorded": slate.recorded}
     if meanwhile := inside.scalar(text(MEANWHILE), counted):
         yield f"{meanwhile} facts were committed while the list was being made"

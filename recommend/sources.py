@@ -7,7 +7,9 @@ from typing import Final
 
 from catalog.scenarios import SOURCES
 
-VIEWED, BOUGHT, LED, CONTENT, POPULAR, TRENDING, AGAIN, SHOPPERS, LINKED = range(1, 10)
+VIEWED, BOUGHT, LED, CONTENT, POPULAR, TRENDING, AGAIN, SHOPPERS, LINKED, FACTORS, SEQUENCE = range(
+    1, 12
+)
 
 NAMES: Final = SOURCES
 

@@ -23,13 +23,15 @@ from recommend import fold, goals
 from recommend.goals import Goal
 from recommend.projections import covisit, popularity
 from recommend.ranker import store
+from recommend.spaces import store as spaces
 from recsite.db import one_snapshot
 
 FOLDED: Final = (popularity, covisit)
 TABLES: Final = (
     *people.TABLES, *user_state.TABLES, *popularity.TABLES, *covisit.TABLES, *store.TABLES,
+    *spaces.TABLES,
 )  # fmt: skip
-"""Ranker and habits, too: those that are live have learned from what came after."""
+"""Rankers, habits and spaces, too: those that are live have learned from what came after."""
 
 # A split inside a split (a ranker that is taught within an evaluation) knows of the log what
 # the outer one knows, so it asks which log is in front.

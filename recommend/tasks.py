@@ -14,6 +14,9 @@ from recommend import embed as embedding
 from recommend import encoders, fold, learn
 from recommend.projections import PROJECTIONS
 from recommend.ranker import store
+from recommend.spaces import shoppers
+from recommend.spaces import store as spaces
+from recommend.spaces.learning import Course
 from recsite.db import cursor
 
 logger = logging.getLogger("recsite.tasks")
@@ -45,6 +48,7 @@ def advance() -> None:
             _say_once(f"{one.NAME} is not rebuilt, and stands still. {error}")
         except fold.FoldedByNewer as newer:
             _say_once(str(newer))
+    shoppers.follow()
     if encoders.chosen().is_installed() and embedding.is_due():
         embed.delay()
 
@@ -79,7 +83,12 @@ def teach() -> None:
     now = datetime.now(UTC)
     store.let_go()
     store.settle_links()
+    spaces.let_go()
+    for said in Course().settle():
+        logger.info("%s", said)
     if learn.is_due(now):
         done = learn.learn(now)
         logger.info("weights: %s", done.weights)
         logger.info("ranker: %s", done.said)
+        for said in done.spaces:
+            logger.info("%s", said)

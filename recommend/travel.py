@@ -10,7 +10,7 @@ does not tell is as today: which texts are encoded, and how an index finds neigh
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,10 +25,14 @@ from recommend import fold, vectors
 from recommend.projections import PROJECTIONS
 from recommend.projections.content import NAMED
 from recommend.ranker import features, store
-from recsite.db import one_snapshot
+from recommend.spaces import past as past_spaces
+from recommend.spaces import store as spaces
+from recommend.spaces.past import Spaces
+from recsite.db import connection, one_snapshot
 
 TABLES: Final = (
     *people.TABLES, *user_state.TABLES, *(table for one in PROJECTIONS for table in one.TABLES),
+    spaces.sequence_shopper,
 )  # fmt: skip
 
 NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,40}")
@@ -45,7 +49,7 @@ class Seen:
     projection (one that is not named had seen none). `passages` is a condition on rows of
     embedding, `named` are category paths known to have been there, `counted` is how a projection
     counted, where that is known better than from the merchant's facts. `ranker` is an SQL expression for
-    the name of the one that was live."""
+    the name of the one that was live, `spaces` are those that were."""
 
     serving: str
     folded: Mapping[str, str]
@@ -53,6 +57,7 @@ class Seen:
     named: tuple[str, ...] = ()
     counted: Mapping[str, Counting] = field(default_factory=dict)
     ranker: str = "NULL"
+    spaces: Spaces = field(default_factory=Spaces)
 
 
 def before(moment: datetime) -> Seen:
@@ -82,7 +87,10 @@ def back_at(moment: datetime, each: Any = iter) -> Iterator[None]:
     before then are archived: what they say of items and shoppers would be missing.
     """
     _require_whole(moment)
-    with rebuilt(before(moment), each):
+    then = before(moment)
+    with connection() as inside:
+        known = past_spaces.at(inside, moment, then.serving)
+    with rebuilt(replace(then, spaces=known), each):
         yield
 
 
@@ -109,7 +117,9 @@ def keep(schema: str, moment: datetime, each: Any = iter) -> None:
     with one_snapshot() as inside:
         _check_name(inside, schema)
         with fold.beside(inside, TABLES, schema):
-            _fill(inside, schema, before(moment), each)
+            then = before(moment)
+            known = past_spaces.at(inside, moment, then.serving)
+            _fill(inside, schema, replace(then, spaces=known), each, kept=True)
             inside.execute(text(f"DROP VIEW {schema}.event"))
         note = orjson.dumps({"as_of": moment, "versions": _versions(inside)}).decode()
         # A comment takes no parameters; SQLAlchemy would take a colon for one.
@@ -143,7 +153,7 @@ def visit(schema: str) -> Iterator[datetime]:
         yield datetime.fromisoformat(kept["as_of"])
 
 
-def _fill(inside: Connection, schema: str, seen: Seen, each: Any) -> None:
+def _fill(inside: Connection, schema: str, seen: Seen, each: Any, *, kept: bool = False) -> None:
     """Fold each projection from what it had seen; the catalogue last, as serving saw it."""
     shelved = None
     for one in each(PROJECTIONS):
@@ -154,13 +164,24 @@ def _fill(inside: Connection, schema: str, seen: Seen, each: Any) -> None:
             _shelve(inside, schema, facts, seen)
             shelved = facts
         one.fill(inside, seen.counted.get(one.NAME) or past.counting(one.NAME))
-    if shelved != seen.serving:
-        _shelve(inside, schema, seen.serving, seen)
+    _stand(inside, schema, seen, kept=kept)
+    _shelve(inside, schema, seen.serving, seen)
     user_state.fill(inside)
     _show_passages(inside, schema, seen.passages)
     inside.exec_driver_sql(store.VIEW.format(schema=schema, wanted=seen.ranker))
     for name in (*(table.name for table in TABLES), *past.TABLES):
         inside.execute(text(f"ANALYZE {schema}.{name}"))
+
+
+def _stand(inside: Connection, schema: str, seen: Seen, *, kept: bool) -> None:
+    """Have the spaces in front, and each shopper where they stood: by the state that had been followed,
+    which is another one than what serving saw."""
+    if seen.spaces.followed is not None:
+        _shelve(inside, schema, seen.spaces.followed, seen)
+        user_state.fill(inside)
+    past_spaces.show(inside, schema, seen.spaces, kept=kept)
+    for table in user_state.TABLES:
+        inside.execute(text(f"DELETE FROM {table.name}"))
 
 
 def _shelve(inside: Connection, schema: str, facts: str, seen: Seen) -> None:

@@ -5,7 +5,7 @@ never counted: pages are walked, searches are exact, and time is bounded unless 
 """
 
 import json
-from typing import Any, Final
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -21,17 +21,13 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from behavior.events import Kind
 from catalog import countings, wording
-from catalog.scenarios import SOURCES
-from recommend import tune
-from recommend.learn import LEAST
-from recommend.ranker.store import LISTS
 from recsite import dashboard, keys
+from recsite import learned_admin as learned_admin
 from recsite import people_admin as people_admin
 from recsite import slates_admin as slates_admin
 from recsite import suspects_admin as suspects_admin
 from recsite.filters import Happened, Period, as_uuid, is_shopper
-from recsite.models import ApiKey, EventRow, ProjectionRow, RankerRow, TuningRow
-from recsite.numbers import many
+from recsite.models import ApiKey, EventRow, ProjectionRow
 from recsite.windows import ReadOnly
 
 admin.site.index_title = "Overview"
@@ -205,139 +201,3 @@ class ProjectionRowAdmin(ReadOnly):
     @display(description="events waiting")
     def waits(self, row: ProjectionRow) -> str:
         return dashboard.waiting(row.snapshot)
-
-
-ORDERS: Final = {
-    (): "no lists", ("any", "new"): "all lists",
-    ("any",): "lists that show what the shopper knows, too",
-    ("new",): "lists of what is new to the shopper",
-}  # fmt: skip
-"""What a ranker orders, by store.Judged.serves."""
-
-TAUGHT: Final = {
-    "purchase": "purchases", "cart": "purchases, carts and wishlists",
-    "event": "whatever shoppers choose to look at",
-}  # fmt: skip
-"""What it learned, by a goal's name."""
-
-
-@admin.register(RankerRow)
-class RankerRowAdmin(ReadOnly):
-    list_display = ("name", "state", "made_at", "quality", "blend", "learned")
-    fields = ("name", "state", "quality", "blend", "before", "orders", "goal", "learned", "judged_on",
-              "until", "made_at", "live_since")  # fmt: skip
-    readonly_fields = ("state", "quality", "blend", "before", "orders", "goal", "learned",
-                       "judged_on")  # fmt: skip
-    when_empty = (
-        "No ranker has been made yet",
-        f"The worker teaches one within an hour, once {LEAST} lists of the past had something in them "
-        "that was then bought, or, where nothing is, looked at; manage.py refresh --only ranker does "
-        "so at once.",
-    )
-    ordering = ("-made_at",)
-    sortable_by = ()
-
-    @display(description="state", label={"live": "success", "not better": "warning"})
-    def state(self, row: RankerRow) -> str:
-        if row.is_live:
-            return "live"
-        if "ndcg" not in row.judged:
-            return "too few lists"
-        return "replaced" if row.live_since else "not better"
-
-    @display(description="NDCG@10")
-    def quality(self, row: RankerRow) -> str:
-        return _figure(row.judged.get("ndcg"))
-
-    @display(description="of the blend")
-    def blend(self, row: RankerRow) -> str:
-        return _figure(row.judged.get("blend"))
-
-    @display(description="of the one before")
-    def before(self, row: RankerRow) -> str:
-        return _figure(row.judged.get("live"))
-
-    @display(description="better than the blend in")
-    def orders(self, row: RankerRow) -> str:
-        return ORDERS[tuple(row.judged.get("serves", LISTS if row.live_since else ()))]
-
-    @display(description="learned what leads to")
-    def goal(self, row: RankerRow) -> str:
-        return TAUGHT[row.judged.get("goal", "purchase")]
-
-    @display(description="learned from")
-    def learned(self, row: RankerRow) -> str:
-        if "learned" not in row.judged:
-            return f"nothing: {many(row.judged['found'], 'list')}, {LEAST} are needed"
-        return many(row.judged["learned"], "list")
-
-    @display(description="judged on")
-    def judged_on(self, row: RankerRow) -> str:
-        if "lists" not in row.judged:
-            return "nothing"
-        judged = f"{many(row.judged['lists'], 'list')} of shoppers it had not learned from"
-        return f"{judged}; then it learned from them, too" if row.live_since else judged
-
-
-@admin.register(TuningRow)
-class TuningRowAdmin(ReadOnly):
-    """What the log says of a scenario's weights: saved where that was surely better."""
-
-    list_display = ("made_at", "scenario", "state", "quality", "before", "changed")
-    fields = ("scenario", "state", "quality", "before", "changed", "goal", "learned", "judged_on",
-              "until", "made_at")  # fmt: skip
-    readonly_fields = ("state", "quality", "before", "changed", "goal", "learned", "judged_on")
-    when_empty = (
-        "No weights have been tuned yet",
-        f"The worker chooses those of the home page with each ranker, from {tune.LEAST} lists on, as "
-        "long as nobody changes them by hand; manage.py tune --scenario NAME does so for any "
-        "scenario that starts from the shopper's history.",
-    )
-    ordering = ("-id",)
-    sortable_by = ()
-
-    @display(description="state", label={"saved": "success", "not better": "warning"})
-    def state(self, row: TuningRow) -> str:
-        if row.is_saved:
-            return "saved"
-        if "ndcg" not in row.judged:
-            return "too few lists"
-        return "changed meanwhile" if row.judged.get("is_better") else "not better"
-
-    @display(description="NDCG@10")
-    def quality(self, row: TuningRow) -> str:
-        return _figure(row.judged.get("ndcg"))
-
-    @display(description="of those that stood")
-    def before(self, row: TuningRow) -> str:
-        return _figure(row.judged.get("stood"))
-
-    @display(description="weights")
-    def changed(self, row: TuningRow) -> str:
-        if "ndcg" not in row.judged:
-            return "none were tried"
-        moved = [
-            f"{name} {row.stood[name]:g} → {row.weights[name]:g}"
-            for name in SOURCES if name in row.stood and row.stood[name] != row.weights[name]
-        ]  # fmt: skip
-        return " · ".join(moved) or "none would be better"
-
-    @display(description="chosen by what leads to")
-    def goal(self, row: TuningRow) -> str:
-        return TAUGHT[row.judged["goal"]]
-
-    @display(description="chosen by")
-    def learned(self, row: TuningRow) -> str:
-        if "learned" not in row.judged:
-            return f"nothing: {tune.lacking(row.judged['found'], row.judged['held'])}"
-        return many(row.judged["learned"], "list")
-
-    @display(description="judged on")
-    def judged_on(self, row: TuningRow) -> str:
-        if "lists" not in row.judged:
-            return "nothing"
-        return f"{many(row.judged['lists'], 'list')} of shoppers they were not chosen by"
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"

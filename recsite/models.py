@@ -122,6 +122,32 @@ class RankerRow(models.Model):
         return self.name
 
 
+class SpaceRow(models.Model):
+    """A space that was learned, good enough or not (table `rec.space`)."""
+
+    name = models.TextField(primary_key=True)
+    kind = models.TextField()
+    judged = models.JSONField()
+    until = models.DateTimeField("learned up to")
+    made_at = models.DateTimeField("made")
+    live_since = models.DateTimeField(null=True)
+    is_live = models.BooleanField("live")
+    ridge = models.BinaryField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "space"
+        verbose_name = "space"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    @property
+    def places(self) -> bool:
+        """Whether items that nobody knows are placed in it."""
+        return self.ridge is not None
+
+
 class TuningRow(models.Model):
     """An attempt to choose a scenario's weights by the log (table `rec.tuning`)."""
 

@@ -48,6 +48,7 @@ NAVIGATION = [
         "Engine",
         _link("Projections", "conversion_path", "recsite_projectionrow_changelist"),
         _link("Ranker", "sort", "recsite_rankerrow_changelist"),
+        _link("Spaces", "scatter_plot", "recsite_spacerow_changelist"),
         _link("Tuning", "tune", "recsite_tuningrow_changelist"),
         _link("Weights", "balance", "catalog_signalweights_changelist"),
     ),

@@ -40,7 +40,8 @@ def test_settings_without_rules() -> None:
         ScenarioSettings(
             id=home.pk, name="home", recipe="personal", viewed=1.0, bought=0.3, led=0.1,
             content=0.1, popular=0.05, trending=0.05, again=2.0, exclude_seen="none",
-            diversity=0.2, count=10, shoppers=0.1, linked=1.0,
+            diversity=0.2, count=10, shoppers=0.1, linked=1.0, factors=0.1,
+            sequence=0.3,
         ),
         (),
     )  # fmt: skip

@@ -113,6 +113,7 @@ def test_before_the_first_fact_there_are_the_scenarios_that_ship_as_they_shipped
 def test_a_fact_from_before_a_setting_means_that_it_was_off() -> None:
     home = Scenario.objects.get(name="home")
     home.viewed, home.shoppers, home.linked = home.viewed + 1, 0.0, 0.0
+    home.factors, home.sequence = 0.0, 0.0
     changes.save_scenario(home)
     with transaction.atomic(), cursor() as hot:
         hot.execute("SET LOCAL rec.erasing = 'on'")

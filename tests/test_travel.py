@@ -15,6 +15,7 @@ from catalog import changes, past
 from catalog.models import Category, Rule, Scenario
 from recommend import travel
 from recommend.pipeline import Ask, Refused, compose
+from recommend.spaces import store as spaces
 from recsite.db import cursor
 from tests.given import START, advance, ask, differing, encode, given, item, just_did, rule
 
@@ -206,7 +207,12 @@ def test_a_moment_is_kept_in_a_schema_and_visited(remembered: Remembered, tmp_pa
     tables = {
         name for (name,) in ask("SELECT tablename FROM pg_tables WHERE schemaname = 'last_week'")
     }
-    assert tables == {*(t.name for t in travel.TABLES), *past.TABLES, "named_passage"}
+    assert tables == {
+        *(t.name for t in travel.TABLES),
+        *past.TABLES,
+        *spaces.ITEMS,
+        "named_passage",
+    }
 
 
 @pytest.mark.usefixtures("_drop")

@@ -80,6 +80,15 @@ class Scenario(models.Model):
         "ranker orders.",
         db_default=0.0,
     )
+    factors = _weight(
+        "What lies near all that the shopper chose in the space of the shop's tastes; also reaches items "
+        "that are new, by their texts. In a shopper's own list.",
+        db_default=0.0,
+    )
+    sequence = _weight(
+        "What comes next after all that the shopper did, in its order; in a shopper's own list.",
+        db_default=0.0,
+    )
     exclude_seen = models.CharField(
         "leaves out", max_length=20, choices=ExcludeSeen.choices, default=ExcludeSeen.NONE
     )

@@ -7,14 +7,14 @@ of all items, and of those that were new to them; of both it is kept what the ra
 what the blend would have made its list of.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from behavior.user_state import KIND_LIST
 from recommend import candidates, goals, split
@@ -64,13 +64,15 @@ INTERACTED: Final = -1
 class Example:
     """A list: `told` (candidates, features), `wanted` (candidates), whether each was bought;
     `missed` how much was bought that should be in it and is not; `heard` the same list as the
-    blend has it; `is_new` whether it leaves out what the shopper had dealt with."""
+    blend has it; `cut` where what was known ended; `is_new` whether it leaves out what the shopper had
+    dealt with."""
 
     person: int
     told: Matrix
     wanted: npt.NDArray[np.bool_]
     missed: int
     heard: Heard
+    cut: datetime | None = None
     is_new: bool = False
 
 
@@ -98,15 +100,22 @@ def most_lists(spans: Sequence[tuple[datetime, datetime]], goal: Goal) -> int:
     return int(shoppers) * 2 * len(spans)
 
 
+Teach = Callable[[Connection, datetime], None]
+"""Learns what else serves from the log in front, which ends at the cut."""
+
+
 def collect(
-    wanted: Wanted, cut: datetime, end: datetime, goal: Goal, shoppers: Any = iter
-) -> Iterator[Example]:
+    wanted: Wanted, cut: datetime, end: datetime, goal: Goal, shoppers: Any = iter,
+    *, teach: Teach | None = None,
+) -> Iterator[Example]:  # fmt: skip
     """The examples of a window. `shoppers` wraps the loop over shoppers (a progress bar)."""
     with split.before(cut, SCHEMA) as inside:
         # The name of no ranker: these are the habits and links that this window knows.
         habits.fill(inside, "", cut)
         links.fill(inside, "")
         inside.execute(text("ANALYZE item_habit, item_link"))
+        if teach is not None:
+            teach(inside, cut)
         targets = split.targets(inside, cut, end, goal, most=SHOPPERS)
         dealt = split.dealt(inside, [target.person for target in targets])
         for target in shoppers(targets):
@@ -117,7 +126,7 @@ def collect(
                 asked = replace(wanted, shopper=target.key, seen=seen, now=cut)
                 example = _example(target.person, relevant, asked)
                 if example is not None:
-                    yield replace(example, is_new=seen == INTERACTED)
+                    yield replace(example, cut=cut, is_new=seen == INTERACTED)
 
 
 def _example(person: int, relevant: frozenset[int], asked: Wanted) -> Example | None:

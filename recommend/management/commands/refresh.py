@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from behavior.coverage import MonthsArchived
 from recommend import embed, encoders, fold, learn, travel
 from recommend.projections import Projection
+from recommend.spaces import shoppers
 from recsite.numbers import many
 from recsite.progress import bar
 from recsite.times import moment
@@ -78,6 +79,8 @@ class Command(BaseCommand):
             except MonthsArchived as error:
                 raise CommandError(str(error)) from None
             self.stdout.write(f"{done.name}: {many(done.events, 'event')} in {done.seconds:.1f} s")
+        if only is None:
+            shoppers.follow()
         if only in (None, "content"):
             self._embed()
         if only == RANKER or (only is None and not options["without_ranker"]):
@@ -116,3 +119,5 @@ class Command(BaseCommand):
         done = learn.learn(now, lambda each: bar("ranker", of=list(each), unit=""))
         self.stdout.write(f"weights: {done.weights}")
         self.stdout.write(f"ranker: {done.said}")
+        for said in done.spaces:
+            self.stdout.write(said)

@@ -1,7 +1,7 @@
 """`manage.py tune`: a scenario's weights, chosen by the log's last weeks; or handed over to be."""
 
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from catalog.models import Scenario
 from catalog.models.places import Recipe
 from recommend import learn, tune, tunings
 from recommend.ranker import examples
+from recommend.spaces.learning import Course
 from recommend.tune import Tuned
 from recommend.tunings import Weights
 from recsite.progress import bar
@@ -47,12 +48,16 @@ class Command(BaseCommand):
         _refuse(scenario)
         spans = examples.windows(datetime.now(UTC))
         begun = tunings.begin(scenario)
-        lists = learn.collecting(spans, lambda each: bar("lists", of=list(each), unit=""))
+        lists = learn.collecting(spans, _shown, Course(_shown).within)
         goal, found = learn.find(lists, tune.LEAST)
         tuned = tune.tune(begun, goal, found, spans[0][1]) if spans else Tuned(tune.EMPTY)
         self.stdout.write(f"{scenario}: {tuned.said}")
         for line in _table(begun.stood, tuned):
             self.stdout.write(line)
+
+
+def _shown(each: Iterable[Any]) -> Any:
+    return bar("lists", of=list(each), unit="")
 
 
 def _refuse(scenario: str) -> None:

@@ -1,0 +1,234 @@
+"""Learning spaces: both models from a log, judged on lists, live where they are good enough.
+
+In each window that a ranker learns from they are learned from what was known before it, one window
+after the other; the encoder of sequences goes on from the window before. What lists of the last window
+say of each alone decides whether what is learned from all goes live. It promises that a run which failed,
+or was worse than what had been reached, leaves what serves as it is, and says so.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Connection, text
+
+from recommend import blend, surely, vectors
+from recommend.blend import Lists
+from recommend.fold import HERE
+from recommend.sources import NAMES, POPULAR
+from recommend.spaces import factors, newcomers, shoppers, store, training
+from recommend.spaces.deeds import LEAST_KNOWN, Deeds, Whole, are_baskets, in_order, read
+from recommend.spaces.lesson import Aim
+from recommend.spaces.network import Encoder
+from recommend.spaces.store import FACTORS, KINDS, MEMBERS, SEQUENCE, Live, Made, Placed
+from recsite.db import one_snapshot
+from recsite.numbers import many
+
+LEAST: Final = 500
+"""Deeds, below which a space would be chance."""
+
+LEAST_ITEMS: Final = 20
+
+LEAST_LISTS: Final = 50
+"""Of the last window, to judge by."""
+
+ENOUGH: Final = 0.9
+"""Of what the live one had reached beside what is popular. (On the same lists the live one would know
+what came after.)"""
+
+SECONDS: Final = 150.0
+DEEDS_A_SECOND: Final = 1_400
+"""How long the encoder may learn anew: at most so many seconds of one core, and as long as it takes."""
+
+GOES_ON: Final = 0.5
+"""Times that, where it goes on from the window before."""
+
+ERASURES: Final = "SELECT max(erasure) FROM erasure"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """On `lists` of the last window: NDCG@10 of the space alone, and of what is popular."""
+
+    lists: int
+    ndcg: float
+    popular: float
+
+    @property
+    def skill(self) -> float:
+        """What it reaches for each that the popular reaches."""
+        return self.ndcg / max(self.popular, 1e-4)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an encoder had learned, and of which items."""
+
+    encoder: Encoder
+    items: Whole
+
+
+class Course:
+    """What the windows teach, from the first to the last, and then the whole log."""
+
+    def __init__(self, each: Callable[..., Any] = iter) -> None:
+        self._each = each
+        self._before: Known | None = None
+        self._made: dict[datetime, list[Made]] = {}
+
+    def within(self, inside: Connection, cut: datetime) -> None:
+        """Learn from the log in front, which ends at the cut, and let it serve there."""
+        if cut not in self._made:
+            self._made[cut] = self._learn(inside)
+        for made in self._made[cut]:
+            store.write(made)
+            store.switch(inside, made, {}, cut)
+
+    def _learn(self, inside: Connection) -> list[Made]:
+        deeds = read()
+        if lacking(deeds):
+            return []
+        text_encoder = vectors.live(inside)
+        made, encoder = self._sequence(deeds, text_encoder)
+        return [_factors(deeds, text_encoder), _with_shoppers(made, encoder, inside)]
+
+    def _sequence(self, deeds: Deeds, text_encoder: str | None) -> tuple[Made, Encoder]:
+        encoder = training.train(
+            in_order(deeds), len(deeds.known), seconds=self._seconds(deeds),
+            aim=Aim.LATER if are_baskets(deeds) else Aim.NEXT, warm=self._warm(deeds.known), each=self._each,
+        )  # fmt: skip
+        self._before = Known(encoder, deeds.known)
+        return _placed(SEQUENCE, Placed(deeds.known, encoder.items), text_encoder), encoder
+
+    def _seconds(self, deeds: Deeds) -> float:
+        whole = min(SECONDS, 10 + len(deeds) / DEEDS_A_SECOND)
+        return whole if self._before is None else whole * GOES_ON
+
+    def _warm(self, items: Whole) -> Encoder | None:
+        """The one before, with these items in this order."""
+        if self._before is None:
+            return None
+        places, is_known = shoppers.places(self._before.items, items)
+        rows = np.where(is_known[:, None], self._before.encoder.items[places], 0)
+        return replace(self._before.encoder, items=rows.astype(np.float32))
+
+    def publish(self, judged: Mapping[str, Judged], until: datetime) -> list[str]:
+        """Learn from all there is and let it serve, each kind that is good enough; a sentence each."""
+        return [self._publish(kind, judged.get(kind), until) for kind in KINDS]
+
+    def _publish(self, kind: str, judged: Judged | None, until: datetime) -> str:
+        if judged is None:
+            return _left(kind, "no lists to judge it by, so none serves anew", until)
+        with one_snapshot() as inside:
+            before = store.live(inside, kind)
+        if why := _not_good_enough(judged, before):
+            return _left(kind, f"{_figures(judged)}: {why}", until, judged)
+        return self.renew(kind, judged, until)
+
+    def renew(self, kind: str, judged: Judged, until: datetime) -> str:
+        """Learn it from all there is, whatever it replaces."""
+        with one_snapshot() as inside:
+            deeds, erasures = read(), inside.scalar(text(ERASURES))
+            text_encoder = vectors.live(inside)
+        if why := lacking(deeds):
+            return _left(kind, why, until)
+        if kind == FACTORS:
+            made, encoder = _factors(deeds, text_encoder), None
+        else:
+            made, encoder = self._sequence(deeds, text_encoder)
+        # Nobody is erased, and nobody followed, until the shoppers' vectors are switched in.
+        with shoppers.alone():
+            with one_snapshot() as inside:
+                owes = inside.scalar(text(ERASURES)) != erasures
+                if encoder is not None:
+                    made = _with_shoppers(made, encoder, inside)
+            store.publish(replace(made, owes=owes), asdict(judged), until)
+        return f"{kind}: learned from {_learned(deeds)}; {_figures(judged)}: live"
+
+    def settle(self) -> list[str]:
+        """Learn anew what is live and has learned from somebody who was erased since; a sentence each."""
+        with one_snapshot() as inside:
+            store.forget_owed(inside)
+            owing = [
+                (kind, live) for kind in KINDS if (live := store.live(inside, kind)) and live.owes
+            ]
+        return [self.renew(kind, Judged(**live.judged), live.until) for kind, live in owing]
+
+
+def lacking(deeds: Deeds) -> str:
+    """What there is too little of; nothing where there is enough."""
+    if len(deeds) >= LEAST and len(deeds.known) >= LEAST_ITEMS:
+        return ""
+    return (
+        f"{many(len(deeds), 'deed')} with {many(len(deeds.known), 'item')} that {LEAST_KNOWN} "
+        f"shoppers know, {LEAST} with {LEAST_ITEMS} are needed"
+    )
+
+
+def judge(lists: Lists, persons: Sequence[int]) -> dict[str, Judged]:
+    """Each kind alone on lists of the last window, each of a person, beside what is popular."""
+    if not persons:
+        return {}
+    popular = _alone(lists, persons, POPULAR)
+    return {
+        kind: Judged(len(persons), _alone(lists, persons, NAMES.index(kind) + 1), popular)
+        for kind in KINDS
+    }
+
+
+def _alone(lists: Lists, persons: Sequence[int], source: int) -> float:
+    weights = np.zeros(len(NAMES))
+    weights[source - 1] = 1
+    return surely.mean(surely.by_shopper(persons, blend.ndcg(lists, weights).tolist()))
+
+
+def _not_good_enough(judged: Judged, before: Live | None) -> str:
+    """Why it may not replace what is live; nothing where it may."""
+    if judged.ndcg < judged.popular:
+        return "what is popular is better, so it does not serve"
+    if before and "ndcg" in before.judged and judged.skill < ENOUGH * Judged(**before.judged).skill:
+        return "the one that is live had reached more beside what is popular, so that stays"
+    return ""
+
+
+def _left(kind: str, why: str, until: datetime, judged: Judged | None = None) -> str:
+    with one_snapshot() as inside:
+        store.note_left(inside, kind, {"why": why} | (asdict(judged) if judged else {}), until)
+    return f"{kind}: {why}"
+
+
+def _figures(judged: Judged) -> str:
+    return (
+        f"alone NDCG@{blend.AT} {judged.ndcg:.4f} on {many(judged.lists, 'list')}, what is popular has "
+        f"{judged.popular:.4f}"
+    )
+
+
+def _learned(deeds: Deeds) -> str:
+    return (
+        f"{many(len(deeds), 'deed')} of {many(len(np.unique(deeds.persons)), 'shopper')} with "
+        f"{many(len(deeds.known), 'item')}"
+    )
+
+
+def _factors(deeds: Deeds, text_encoder: str | None) -> Made:
+    return _placed(FACTORS, Placed(deeds.known, factors.learn(deeds)), text_encoder)
+
+
+def _placed(kind: str, known: Placed, text_encoder: str | None) -> Made:
+    placed, ridge = newcomers.beside(known, text_encoder)
+    # As the table has them: whoever is encoded now and whoever is later must be alike.
+    halves = placed.vectors.astype(np.float16).astype(np.float32)
+    placed = replace(placed, vectors=halves)
+    return Made(kind, {MEMBERS[kind][0]: placed}, ridge=ridge.as_bytes() if ridge else None)
+
+
+def _with_shoppers(made: Made, encoder: Encoder, inside: Connection) -> Made:
+    here = inside.execute(text(HERE)).one()
+    standing = shoppers.newest(encoder, made.placed["sequence_item"])
+    return replace(
+        made, placed={**made.placed, "sequence_shopper": standing}, network=encoder.as_bytes(),
+        snapshot=here.snapshot, epoch=here.epoch,
+    )  # fmt: skip

@@ -1,0 +1,50 @@
+"""Newcomers: items that nobody has dealt with yet, placed by their texts (see ridge).
+
+With a space those that are there already, and each item whose text is encoded later at once: it is
+found beside its likes before anybody has looked at it.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from sqlalchemy import Connection, text
+
+from recommend import vectors
+from recommend.spaces import ridge, store
+from recommend.spaces.ridge import Ridge
+from recommend.spaces.store import MEMBERS, Placed
+
+LACKING: Final = """
+SELECT item FROM item_passage WHERE passage = ANY (:passages)
+  AND NOT EXISTS (SELECT FROM {table} AS placed WHERE placed.item = item_passage.item) ORDER BY item
+"""
+MARK: Final = "UPDATE {table} SET placed_xid = pg_current_xact_id() WHERE item = ANY (:items)"
+
+
+def beside(known: Placed, encoder: str | None) -> tuple[Placed, Ridge | None]:
+    """The known items and those that lie beside them by their texts alone."""
+    learned = None if encoder is None else ridge.learn(known, encoder)
+    if learned is None:
+        return known, None
+    texts = ridge.read_texts(ridge.unknown(known.keys.tolist()))
+    if not len(texts.keys):
+        return known, learned
+    return Placed(
+        np.concatenate([known.keys, texts.keys]),
+        np.concatenate([known.vectors, learned.place(texts.vectors)]),
+    ), learned
+
+
+def place(inside: Connection, passages: Sequence[int]) -> None:
+    """Place the items of these texts, which have just been encoded, in what serves."""
+    for kind, (table, *_) in MEMBERS.items():
+        live = store.live(inside, kind)
+        learned = ridge.of_bytes(live.ridge) if live and live.ridge else None
+        if learned is None or learned.encoder != vectors.live(inside):
+            continue
+        lacking = text(LACKING.format(table=table))
+        texts = ridge.read_texts(list(inside.scalars(lacking, {"passages": list(passages)})))
+        if len(texts.keys):
+            store.copy(f"{table} (item, vector)", Placed(texts.keys, learned.place(texts.vectors)))
+            inside.execute(text(MARK.format(table=table)), {"items": texts.keys.tolist()})

@@ -334,7 +334,7 @@ def test_a_receipt_says_what_a_list_rests_on(slate: uuid.UUID) -> None:
     receipt = orjson.loads(said)
     assert receipt.keys() == {
         "now", "snapshot", "cluster", "projections", "history", "settings", "rules", "code", "seed",
-        "ranker", "encoder",
+        "ranker", "encoder", "spaces",
     }  # fmt: skip
     rows = ask("SELECT name, version, snapshot, settings::text FROM projection")
     assert receipt["projections"] == {n: [v, s, orjson.loads(told)] for n, v, s, told in rows}

@@ -1,8 +1,9 @@
 """The network: a history in, a unit vector out, which lies near those of what suits next. numpy only.
 
 The attention of SASRec (Kang and McAuley, ICDM 2018) in one block, of which serving needs the last
-place alone. What is heard are the items' own vectors, as in FISM (Kabbur et al., KDD 2013): with
-value, output and feed-forward matrices it learned for longer and foretold less, of visits as of baskets.
+place alone. What is heard are the items' own vectors, as in FISM (Kabbur et al., KDD 2013): a
+whole block with value, output and feed-forward matrices foretold half as much of a wholesaler's
+baskets in a minute. Of a shop's visits the two are not told apart.
 Attention knows how many events ago something was and of which kind it is, in place of numbered
 places. Each history is computed by itself: a batch gives to the bit what each shopper alone would get.
 """

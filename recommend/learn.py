@@ -23,8 +23,9 @@ from recommend import blend, metrics, surely, tune, tunings
 from recommend.candidates import RANKED, Wanted
 from recommend.goals import GOALS
 from recommend.projections.popularity import EVERYTHING
-from recommend.ranker import examples, store, training
+from recommend.ranker import examples, looks, store, training
 from recommend.ranker.examples import Example, Teach
+from recommend.ranker.looks import Looks
 from recommend.ranker.network import Network
 from recommend.ranker.store import LISTS, Judged, Ranker
 from recommend.sources import NAMES
@@ -92,13 +93,14 @@ def learn(until: datetime, each: Callable[..., Any] = iter) -> Learned:
 
 def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     spans = examples.windows(until)
+    looked = looks.read(spans[0][1]) if spans else looks.NONE
     course = Course(each)
-    lists = collecting(spans, each, course.within)
+    lists = collecting(spans, each, course.within, looked)
     # Before the ranker, which must then beat what this blend makes.
     weights = _tune(lists, spans)
     goal, found = find(lists, LEAST)
     spaces = course.publish(_judge_spaces(found, spans), spans[0][1]) if spans else []
-    return replace(_rank(goal, found, spans, each), weights=weights, spaces=spaces)
+    return replace(_rank(goal, found, spans, each, looked), weights=weights, spaces=spaces)
 
 
 def _judge_spaces(found: Sequence[Example], spans: Spans) -> dict[str, learning.Judged]:
@@ -126,6 +128,7 @@ def _rank(
     found: Sequence[Example],
     spans: Spans,
     each: Callable[..., Any],
+    looked: Looks,
 ) -> Learned:
     if len(found) < LEAST:
         if spans:
@@ -136,15 +139,18 @@ def _rank(
     known, held = examples.held_out(found)
     made = training.train(known, each)
     judged, is_better = _judge(goal, made, known, held)
+    judged = replace(judged, slates=looked.slates)
     if is_better:
         store.publish(training.train(found, each), judged, spans[0][1])
     else:
         with one_snapshot() as inside:
             store.keep(inside, made, judged, spans[0][1])
-    return Learned(judged, is_better, _sentence(judged, is_better))
+    return Learned(judged, is_better, _sentence(judged, is_better, looked))
 
 
-def collecting(spans: Spans, each: Callable[..., Any], teach: Teach) -> Lists:
+def collecting(
+    spans: Spans, each: Callable[..., Any], teach: Teach, looked: Looks = looks.NONE
+) -> Lists:
     """They are collected when they are first asked for, and once: tuning and the ranker may have
     the same goal, or each its own. The oldest first, from whose spaces the later ones go on."""
 
@@ -155,7 +161,7 @@ def collecting(spans: Spans, each: Callable[..., Any], teach: Teach) -> Lists:
         return [
             example
             for span in reversed(spans)
-            for example in examples.collect(WANTED, *span, GOALS[goal], each, teach=teach)
+            for example in examples.collect(WANTED, *span, GOALS[goal], each, looked, teach=teach)
         ]
 
     return lists
@@ -228,7 +234,7 @@ def _ndcg(scores: npt.NDArray[Any], example: Example) -> float:
     return metrics.ndcg([bool(hit) for hit in example.wanted[top]], min(blend.AT, relevant))
 
 
-def _sentence(judged: Judged, is_live: bool) -> str:
+def _sentence(judged: Judged, is_live: bool, looked: Looks) -> str:
     against = f"the blend has {judged.blend:.4f}"
     if judged.live is not None:
         against += f", the one before {judged.live:.4f}"
@@ -237,6 +243,6 @@ def _sentence(judged: Judged, is_live: bool) -> str:
         only = "" if len(judged.serves) > 1 else f" for lists of {judged.serves[0]} items"
         state = f"it is live{only}"
     return (
-        f"learned from {judged.learned} lists; on {judged.lists} others NDCG@{blend.AT} {judged.ndcg:.4f}, "
-        f"{against}: {state}"
+        f"learned from {judged.learned} lists, {looked.said}; on {judged.lists} others "
+        f"NDCG@{blend.AT} {judged.ndcg:.4f}, {against}: {state}"
     )

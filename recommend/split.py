@@ -1,10 +1,11 @@
 """Splits of the log: what was known, and what shoppers did next.
 
-There are two: the log before a cut, and the log without the last deeds of each drawn shopper.
-What was known is folded into tables of its own, from which the serving path then answers. It
-promises that nothing that is held out is counted, and that no live table is touched: all of it
-is one transaction, rolled back. Texts of items are today's, and of archived months nothing is
-known: a ranker learns from the rest, whoever judges asks for the whole log (require_whole).
+There are two: the log before a cut, and the log without the last deeds of each drawn shopper;
+of slates the same. What was known is folded into tables of its own, from which the serving path
+then answers. It promises that nothing that is held out is counted, and that no live table is
+touched: all of it is one transaction, rolled back. Texts of items are today's, and of archived
+months nothing is known: a ranker learns from the rest, whoever judges asks for the whole log
+(require_whole).
 """
 
 import contextlib
@@ -33,13 +34,16 @@ TABLES: Final = (
 )  # fmt: skip
 """Rankers, habits and spaces, too: those that are live have learned from what came after."""
 
-# A split inside a split (a ranker that is taught within an evaluation) knows of the log what
-# the outer one knows, so it asks which log is in front.
+# A split inside a split (a ranker that is taught within an evaluation) knows of log and slates
+# what the outer one knows, so it asks which are in front.
 IN_FRONT: Final = """
 SELECT quote_ident(nspname) || '.' || quote_ident(relname)
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-WHERE pg_class.oid = to_regclass('event')
+WHERE pg_class.oid = to_regclass(:name)
 """
+
+WHOLE: Final = {"event": "whole_log", "slate": "whole_slate"}
+"""What is split, and under which name all that is known outside stays."""
 
 BEFORE: Final = "id < first_id(CAST('{cut}' AS timestamptz))"
 
@@ -47,7 +51,7 @@ BEFORE: Final = "id < first_id(CAST('{cut}' AS timestamptz))"
 _WHO: Final = "CASE WHEN person.subject IS NULL THEN deed.subject ELSE person.person END"
 
 # Whether a deed is what a list is for.
-_REACHES: Final = "(CAST(:strengths AS float8[]))[signal(kind, detail)] > 0"
+REACHES: Final = "(CAST(:strengths AS float8[]))[signal(kind, detail)] > 0"
 
 # Shoppers with a history before the cut, and the items they dealt with after it; hashing draws
 # the same shoppers each time.
@@ -55,7 +59,7 @@ TARGETS: Final = f"""
 SELECT person, key, CAST(:cut AS timestamptz) AS at, items
 FROM (SELECT {_WHO} AS person, array_agg(DISTINCT item) AS items
       FROM whole_log AS deed LEFT JOIN person USING (subject)
-      WHERE id >= first_id(:cut) AND id < first_id(:until) AND {_REACHES} AND item IS NOT NULL
+      WHERE id >= first_id(:cut) AND id < first_id(:until) AND {REACHES} AND item IS NOT NULL
       GROUP BY 1) AS buyer
 JOIN subject_key ON subject_key.subject = person
 WHERE person IN (SELECT person FROM user_state)
@@ -75,7 +79,7 @@ CREATE TABLE held_out (
 # all their names.
 HOLD_OUT: Final = f"""
 WITH dealing AS (
-    SELECT subject, {_WHO} AS person, uuid_extract_timestamp(id) AS at, {_REACHES} AS is_meant
+    SELECT subject, {_WHO} AS person, uuid_extract_timestamp(id) AS at, {REACHES} AS is_meant
     FROM event AS deed LEFT JOIN person USING (subject)
     WHERE kind IN ({KIND_LIST}) AND item IS NOT NULL
 ), final AS (
@@ -90,7 +94,7 @@ SELECT DISTINCT subject, person, final.at, first_id(final.at) FROM dealing JOIN 
 
 # Who is one person with whom is known by then, and stays so.
 NOT_HELD_OUT: Final = """
-NOT EXISTS (SELECT FROM held_out WHERE held_out.subject = whole_log.subject AND id >= since)
+NOT EXISTS (SELECT FROM held_out WHERE held_out.subject = {whole}.subject AND id >= since)
 """
 
 LAST: Final = f"""
@@ -98,7 +102,7 @@ SELECT held_out.person, key, at, array_agg(DISTINCT item) AS items
 FROM held_out JOIN whole_log USING (subject)
 JOIN subject_key ON subject_key.subject = held_out.person
 WHERE id >= since AND id < first_id(at + interval '1 millisecond')
-  AND {_REACHES} AND item IS NOT NULL
+  AND {REACHES} AND item IS NOT NULL
 GROUP BY held_out.person, key, at
 ORDER BY hashint4(held_out.person), held_out.person
 """
@@ -177,20 +181,23 @@ def plan_once(inside: Connection) -> None:
 
 @contextlib.contextmanager
 def _apart(schema: str) -> Iterator[Connection]:
-    """Inside the block there are empty tables of one's own, and whole_log is what is known outside."""
+    """Inside the block there are empty tables of one's own, and WHOLE is what is known outside."""
     with one_snapshot() as inside:
-        in_front = inside.scalar(text(IN_FRONT))
+        in_front = {name: inside.scalar(text(IN_FRONT), {"name": name}) for name in WHOLE}
         # Of its own for each session: two that evaluate at once would wait for each other.
         own = f"{schema}_{inside.scalar(text('SELECT pg_backend_pid()'))}"
         with fold.beside(inside, TABLES, own):
-            inside.execute(text(f"CREATE VIEW whole_log AS SELECT * FROM {in_front}"))
+            for name, whole in WHOLE.items():
+                inside.execute(text(f"CREATE VIEW {whole} AS SELECT * FROM {in_front[name]}"))
             yield inside
         transaction.set_rollback(True)
 
 
 def _know(inside: Connection, facts: str) -> None:
-    """From here on the log is those of its rows."""
-    inside.execute(text(f"CREATE OR REPLACE VIEW event AS SELECT * FROM whole_log WHERE {facts}"))
+    """From here on the log, and what was served, is those of its rows."""
+    for name, whole in WHOLE.items():
+        known = f"SELECT * FROM {whole} WHERE {facts.format(whole=whole)}"
+        inside.execute(text(f"CREATE OR REPLACE VIEW {name} AS {known}"))
 
 
 def _fold(inside: Connection) -> None:

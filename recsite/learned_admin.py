@@ -79,7 +79,9 @@ class RankerRowAdmin(ReadOnly):
     def learned(self, row: RankerRow) -> str:
         if "learned" not in row.judged:
             return f"nothing: {many(row.judged['found'], 'list')}, {LEAST} are needed"
-        return many(row.judged["learned"], "list")
+        learned = many(row.judged["learned"], "list")
+        slates = row.judged.get("slates")
+        return f"{learned}, places unlearned by {many(slates, 'slate')}" if slates else learned
 
     @display(description="judged on")
     def judged_on(self, row: RankerRow) -> str:

@@ -7,7 +7,7 @@ of all items, and of those that were new to them; of both it is kept what the ra
 what the blend would have made its list of.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,8 +21,9 @@ from recommend import candidates, goals, split
 from recommend.blend import Heard
 from recommend.candidates import Gathered, Wanted
 from recommend.goals import Goal
-from recommend.ranker import habits, links
+from recommend.ranker import habits, links, looks
 from recommend.ranker.features import Matrix
+from recommend.ranker.looks import Looks
 from recsite.db import cursor
 
 SCHEMA: Final = "rec_examples"
@@ -65,7 +66,8 @@ class Example:
     """A list: `told` (candidates, features), `wanted` (candidates), whether each was bought;
     `missed` how much was bought that should be in it and is not; `heard` the same list as the
     blend has it; `cut` where what was known ended; `is_new` whether it leaves out what the shopper had
-    dealt with."""
+    dealt with; `worth` (candidates), how much each says if it was bought, and none where all say as
+    much (looks)."""
 
     person: int
     told: Matrix
@@ -74,6 +76,7 @@ class Example:
     heard: Heard
     cut: datetime | None = None
     is_new: bool = False
+    worth: npt.NDArray[np.float32] | None = None
 
 
 def windows(until: datetime) -> list[tuple[datetime, datetime]]:
@@ -106,9 +109,10 @@ Teach = Callable[[Connection, datetime], None]
 
 def collect(
     wanted: Wanted, cut: datetime, end: datetime, goal: Goal, shoppers: Any = iter,
-    *, teach: Teach | None = None,
+    looked: Looks = looks.NONE, *, teach: Teach | None = None,
 ) -> Iterator[Example]:  # fmt: skip
-    """The examples of a window. `shoppers` wraps the loop over shoppers (a progress bar)."""
+    """The examples of a window. `shoppers` wraps the loop over shoppers (a progress bar); by `looked`
+    it is told what a choice from one of our own lists is worth."""
     with split.before(cut, SCHEMA) as inside:
         # The name of no ranker: these are the habits and links that this window knows.
         habits.fill(inside, "", cut)
@@ -117,26 +121,31 @@ def collect(
         if teach is not None:
             teach(inside, cut)
         targets = split.targets(inside, cut, end, goal, most=SHOPPERS)
-        dealt = split.dealt(inside, [target.person for target in targets])
+        persons = [target.person for target in targets]
+        dealt = split.dealt(inside, persons)
+        worth = looks.worth(inside, looked, cut, end, goal, persons)
         for target in shoppers(targets):
             for seen, relevant in (
                 (0, target.items),
                 (INTERACTED, target.items - dealt[target.person]),
             ):
                 asked = replace(wanted, shopper=target.key, seen=seen, now=cut)
-                example = _example(target.person, relevant, asked)
+                example = _example(target.person, relevant, asked, worth.get(target.person))
                 if example is not None:
                     yield replace(example, cut=cut, is_new=seen == INTERACTED)
 
 
-def _example(person: int, relevant: frozenset[int], asked: Wanted) -> Example | None:
+def _example(
+    person: int, relevant: frozenset[int], asked: Wanted, worth: Mapping[int, float] | None
+) -> Example | None:
     """Nothing is learned from a list in which nothing was bought."""
     gathered = candidates.gather(replace(asked, ranker=""))
     bought = _bought(gathered, relevant)
     if gathered.told is None or not bought.any():
         return None
     heard = _heard(candidates.gather(replace(asked, pool=HEARD)), relevant, asked.weights)
-    return Example(person, gathered.told, bought, len(relevant) - int(bought.sum()), heard)
+    missed = len(relevant) - int(bought.sum())
+    return Example(person, gathered.told, bought, missed, heard, worth=_worth(gathered, worth))
 
 
 def _heard(gathered: Gathered, relevant: frozenset[int], weights: Sequence[float]) -> Heard:
@@ -146,6 +155,12 @@ def _heard(gathered: Gathered, relevant: frozenset[int], weights: Sequence[float
         for part in candidate.parts:
             said[place, part.source - 1] = part.share / weights[part.source - 1]
     return Heard(said, bought, len(relevant) - int(bought.sum()))
+
+
+def _worth(gathered: Gathered, worth: Mapping[int, float] | None) -> npt.NDArray[np.float32] | None:
+    if not worth:
+        return None
+    return np.array([worth.get(c.item, 1.0) for c in gathered.candidates], dtype=np.float32)
 
 
 def _bought(gathered: Gathered, relevant: frozenset[int]) -> npt.NDArray[np.bool_]:

@@ -123,7 +123,8 @@ class Judged:
     """On `lists` of shoppers that nothing was learned from: NDCG@10, the mean over shoppers of the
     mean over their lists, of a network that learned from `learned` lists, of the blend alone, of
     the ranker that was live (None: there was none). `goal` is a key of recommend.goals.GOALS;
-    `serves` says for which LISTS it was surely better than the blend."""
+    `serves` says for which LISTS it was surely better than the blend; `slates` from how many of our
+    own lists it was known how much each place is looked at (recommend.ranker.looks), 0 for too few."""
 
     lists: int
     learned: int
@@ -132,6 +133,7 @@ class Judged:
     live: float | None
     goal: str = "purchase"
     serves: Sequence[str] = LISTS
+    slates: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Training: the network learns to put what was bought above what was not. Loads torch.
 
 The loss is ListNet's (Cao et al., ICML 2007): cross entropy between a softmax over a list's
-scores and an even share for each item bought. Weights decay, the rate falls along half a
-cosine. A few are trained from other beginnings and serve as one: what each learned by chance
-the others outvote. The same examples give the same network.
+scores and an even share for each item bought, less for one that stood high in a list of ours
+(looks). Weights decay, the rate falls along half a cosine. A few are trained from other beginnings
+and serve as one: what each learned by chance the others outvote. The same examples give the same
+network.
 """
 
 from collections.abc import Iterator, Sequence
@@ -88,7 +89,10 @@ def _tensors(example: Example, mean: Any, spread: Any) -> "Listed":
 
     told = np.clip((example.told - mean) / spread, -FURTHEST, FURTHEST).astype(np.float32)
     wanted = example.wanted.astype(np.float32)
-    return torch.from_numpy(told), torch.from_numpy(wanted / wanted.sum())
+    share = wanted / wanted.sum()
+    # Not made whole again: a list of which all was found at the top teaches less than another.
+    own = share if example.worth is None else share * example.worth
+    return torch.from_numpy(told), torch.from_numpy(own)
 
 
 def _layers(features: int, chance: "torch.Generator") -> Layers:

@@ -12,11 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.quality import judged, peers, sets
+from bench.quality import judged, lists, peers, rankers, sets
 from bench.quality.__main__ import PEERS, Line, _spent, _table
 from bench.quality.judged import Figures, Wanted
+from bench.quality.lists import Lists
 from bench.quality.sets import Facts, Kept
 from recommend.evaluation.intervals import Estimate
+from recommend.ranker import training
+from tests.test_ranker import drawn
 
 CUT: Final = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -173,3 +176,41 @@ def test_the_best_stands_first_and_who_has_no_list_last() -> None:
     _, _, *rows = _table("shop", "any", {"ann": {"mug"}}, lines)
     assert [row.split()[0] for row in rows] == ["best", "good", "slow"]
     assert rows[2].endswith("no lists after 30 minutes")
+
+
+# ── rankers ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_lists_are_read_as_they_were_written(tmp_path: Path) -> None:
+    drawn_ones = drawn(3)
+    lists.write(tmp_path / "lists.npz", drawn_ones)
+    found = lists.read(tmp_path / "lists.npz")
+    assert found.size.tolist() == [20, 20, 20]
+    assert found.person.tolist() == [0, 1, 2]
+    for told, wanted, each in zip(
+        found.parts(found.told), found.parts(found.wanted), drawn_ones, strict=True
+    ):
+        assert (told == each.told).all()
+        assert (wanted == each.wanted).all()
+
+
+def test_rankers_are_judged_by_the_lists_that_none_learned_from() -> None:
+    """Of the one list that is held out the second candidate was bought, and one that is not there."""
+    found = Lists(
+        np.zeros((5, 1), np.float32), np.array([1, 0, 0, 1, 0], bool), np.array([2, 3]),
+        np.array([0, 1]), np.array([1, 5]), np.array([False, False]),
+    )  # fmt: skip
+    is_held = found.person % rankers.PART == 0
+    best = 1 + 1 / np.log2(3)
+    for scores, gain in (([0, 1, 0], 1 / best), ([2, 1, 0], 1 / np.log2(3) / best)):
+        assert rankers._ndcg(found, is_held, [np.array(scores)]) == pytest.approx([gain])
+
+
+def test_a_network_is_taught_by_the_lists_that_are_not_held_out(tmp_path: Path) -> None:
+    lists.write(tmp_path / "lists.npz", drawn(60))
+    found = lists.read(tmp_path / "lists.npz")
+    is_held = found.person % rankers.PART == 0
+    made = training.train([each for each in drawn(60) if each.person % rankers.PART])
+    of_own = [made.scores(each.told) for each in drawn(60) if each.person % rankers.PART == 0]
+    for own, scored in zip(of_own, rankers._network(found, is_held), strict=True):
+        assert (own == scored).all()

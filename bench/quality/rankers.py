@@ -1,0 +1,117 @@
+"""Rankers: our network beside LambdaMART, on the same lists with the same features.
+
+`python -m bench.quality.rankers` collects a set's lists once, in a home of its own; both learn from
+four shoppers of five and are judged by the others' lists, which neither has seen. What is compared is
+how well they learn: no source, no tuning and no serving stands between. Needs the peers'
+environment (`make .venv-peers/.ready`); `--kept FOLDER` keeps the lists there for another run.
+"""
+
+import argparse
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.quality import lists, ours, sets
+from bench.quality.__main__ import HERE, PYTHON
+from bench.quality.lists import Lists
+from recommend import metrics, surely
+from recommend.blend import Heard
+from recommend.ranker import training
+from recommend.ranker.examples import Example
+
+AT: Final = 10
+PART: Final = 5
+"""Every fifth shopper judges (recommend.ranker.examples)."""
+
+Scores = Sequence[npt.NDArray[Any]]
+"""Of each list's candidates."""
+
+
+def main() -> None:
+    given = _given()
+    data = Path(os.environ["QUALITY_DATA"]) if "QUALITY_DATA" in os.environ else None
+    print(f"{'':34}{'network':>9}{'LambdaMART':>12}{'':9}")
+    with tempfile.TemporaryDirectory(prefix="rankers-") as made:
+        # Postgres runs as nobody where we are root.
+        Path(made).chmod(0o755)
+        for name in given.sets:
+            path = (given.kept or Path(made)) / f"{name}.npz"
+            if not path.exists() and not _collect(name, Path(made) / name, data, path):
+                print(f"• {name} is skipped: QUALITY_DATA names no folder that has it", flush=True)
+                continue
+            for row in rows(name, lists.read(path), Path(made)):
+                print(row, flush=True)
+
+
+def _given() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="rankers", description="Our network beside LambdaMART.")
+    parser.add_argument("--sets", nargs="+", choices=tuple(sets.SETS), default=tuple(sets.SETS))
+    parser.add_argument("--kept", type=Path, help="a folder where lists are kept for another run")
+    return parser.parse_args()
+
+
+def _collect(name: str, made: Path, data: Path | None, path: Path) -> bool:
+    """Write the set's lists; False where its data is absent."""
+    kept = sets.keep(name, made / "facts", data)
+    if kept is None:
+        return False
+    home = made / "home"
+    ours.fill(kept, home)
+    ours.manage(home, "refresh", "--without-ranker")
+    ours.run_in(home, "-m", "bench.quality.lists", str(path.resolve()))
+    return True
+
+
+def rows(name: str, found: Lists, made: Path) -> Iterator[str]:
+    """What both reach: in all lists, in those of any items, and in those of new ones."""
+    is_held = found.person % PART == 0
+    own = _ndcg(found, is_held, _network(found, is_held))
+    theirs = _ndcg(found, is_held, _lambdamart(found, is_held, made))
+    is_new = found.is_new[is_held]
+    kinds = {"all": np.ones_like(is_new), "any": ~is_new, "new": is_new}
+    for kind, is_meant in kinds.items():
+        persons = found.person[is_held][is_meant].tolist()
+        a, b = (
+            surely.mean(surely.by_shopper(persons, values[is_meant])) for values in (own, theirs)
+        )
+        yield f"{name:18}{kind:5}{len(persons):>6,} lists{a:>9.4f}{b:>12.4f}{a / b:>9.3f}"
+
+
+Meant = npt.NDArray[np.bool_]
+"""(lists,)"""
+
+
+def _ndcg(found: Lists, is_held: Meant, scored: Scores) -> npt.NDArray[np.float64]:
+    """(held out lists,): as recommend.learn judges."""
+    wanted = [w for w, held in zip(found.parts(found.wanted), is_held, strict=True) if held]
+    return np.array([
+        metrics.ndcg(w[np.argsort(-s, kind="stable")[:AT]].tolist(), min(AT, int(w.sum() + missed)))
+        for w, s, missed in zip(wanted, scored, found.missed[is_held], strict=True)
+    ])  # fmt: skip
+
+
+def _network(found: Lists, is_held: Meant) -> Scores:
+    """Ours, as it is taught."""
+    every = zip(found.person, found.parts(found.told), found.parts(found.wanted), strict=True)
+    silent = Heard(np.zeros((0, 0), np.float32), np.zeros(0, bool), 0)
+    lists = [Example(int(who), told, wanted, 0, silent) for who, told, wanted in every]
+    made = training.train([each for each, held in zip(lists, is_held, strict=True) if not held])
+    return [made.scores(each.told) for each, held in zip(lists, is_held, strict=True) if held]
+
+
+def _lambdamart(found: Lists, is_held: Meant, made: Path) -> Scores:
+    """Theirs, from an environment of its own."""
+    given, out = made / "lists.npz", made / "scores.npy"
+    np.savez(given, told=found.told, wanted=found.wanted, size=found.size, person=found.person)
+    subprocess.run([PYTHON, HERE / "lambdamart.py", given, out], check=True)
+    return np.split(np.load(out), np.cumsum(found.size[is_held])[:-1])
+
+
+if __name__ == "__main__":
+    main()

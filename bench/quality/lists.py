@@ -46,9 +46,10 @@ def _collected() -> Sequence[Any]:
     # Models may be read only once Django is set up.
     from recommend import learn
     from recommend.ranker import examples
+    from recommend.spaces.learning import Course
 
     spans = examples.windows(datetime.now(UTC))
-    return learn.find(learn.collecting(spans, iter), learn.LEAST)[1]
+    return learn.find(learn.collecting(spans, iter, Course().within), learn.LEAST)[1]
 
 
 def write(path: Path, found: Sequence[Any]) -> None:

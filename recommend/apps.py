@@ -10,10 +10,11 @@ class RecommendConfig(AppConfig):
     name = "recommend"
 
     def ready(self) -> None:
-        """A process with an encoder that there is not ends with one sentence, as in recsite.boot."""
-        from recommend import encoders
+        """A process whose encoder or host is none ends with one sentence, as in recsite.boot."""
+        from recommend import encoders, images
 
         try:
             encoders.chosen()
+            images.are_wanted()
         except ImproperlyConfigured as error:
             sys.exit(f"recsite: {error}")

@@ -12,6 +12,7 @@ from behavior import wake
 from behavior.coverage import MonthsArchived
 from recommend import embed as embedding
 from recommend import encoders, fold, learn
+from recommend.images import unread
 from recommend.projections import PROJECTIONS
 from recommend.ranker import store
 from recommend.spaces import shoppers
@@ -68,12 +69,15 @@ def _say_once(sentence: str) -> None:
 
 @shared_task(acks_late=True)
 def embed() -> None:
-    """Encode the passages that wait; without the model they keep waiting, and it is said."""
+    """Encode the passages that wait; without the model they keep waiting, and it is said. So it is
+    of images that could not be read."""
     try:
         for _ in embedding.embed():
             continue
     except encoders.ModelMissing as error:
         logger.error("%s Lists go on without content.", error)
+    if trouble := unread.trouble():
+        _say_once(f"images: {trouble}")
 
 
 @shared_task(acks_late=True)

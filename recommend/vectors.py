@@ -1,21 +1,31 @@
-"""Vectors: where each text lies among all texts, as one encoder has it.
+"""Vectors: where each passage lies among all others, as one encoder has it.
 
 Vectors of two encoders cannot be compared, and an index has one length: so all that serve are one
 encoder's, in one narrow table with one index. Those of another encoder are made in a table beside
 it, a batch a transaction, and switched in in one step that only renames; until then lists go on
-with the old ones. No vector is ever overwritten.
+with the old ones. A vector is replaced only where an image came to be read that could not be before.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import psycopg
 from django.db import transaction
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import Boolean, Column, Connection, Index, Integer, Table, Text, text
 
-from recommend.encoders import DEFAULT, Encoder
+from recommend.encoders import DEFAULT
 from recsite.db import METADATA, Xid8, cursor
+
+
+class Space(Protocol):
+    """What is to be known of an encoder here: its name says all that decides a vector."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dimensions(self) -> int: ...
+
 
 embedding = Table(
     "embedding",
@@ -74,24 +84,33 @@ SWITCH: Final = (
     "UPDATE encoder SET is_live = true",
 )
 
-# Of the texts that some item has now, the first that have no vector beside. Read in the order of
-# an index, from where the last batch ended.
+# Of the passages that some item has now, the first that have no vector beside, but for images of
+# which it is known that they cannot be read. Read in the order of an index, from where the last batch ended.
 LACKING: Final = f"""
-SELECT passage, body FROM (
+SELECT passage, body, image, false AS is_made FROM (
     SELECT DISTINCT passage FROM item_passage WHERE passage > :after
       AND NOT EXISTS (SELECT FROM {BESIDE}.embedding AS made WHERE made.passage = item_passage.passage)
+      AND NOT EXISTS (SELECT FROM unread_image AS unread
+                      WHERE unread.passage = item_passage.passage AND unread.encoder = :encoder)
     ORDER BY passage LIMIT :limit) AS lacking
 JOIN passage USING (passage) ORDER BY passage
 """
 COUNT_LACKING: Final = "SELECT count(DISTINCT passage) FROM item_passage"
 
-# A text may have got its vector since it was queued: from the other encoder's switch, say.
+# A passage may have got its vector since it was queued: from the other encoder's switch, say. One whose
+# image could not be read is there to be tried again, unless this run has tried it already.
 QUEUED: Final = """
-SELECT passage, CASE WHEN made.passage IS NULL THEN body END AS body
+SELECT queued.passage, body, image, made.passage IS NOT NULL AS is_made,
+       CASE WHEN unread.passage IS NULL THEN made.passage IS NULL ELSE tried_at < :began END AS is_due
 FROM (SELECT passage FROM unencoded ORDER BY passage LIMIT :limit) AS queued
-JOIN passage USING (passage) LEFT JOIN embedding AS made USING (passage) ORDER BY passage
+JOIN passage USING (passage) LEFT JOIN embedding AS made USING (passage)
+LEFT JOIN unread_image AS unread ON unread.passage = queued.passage AND unread.encoder = :encoder
+ORDER BY queued.passage
 """
 DONE: Final = "DELETE FROM unencoded WHERE passage = ANY(:passages)"
+
+# They are encoded anew in the same transaction.
+FORGET: Final = "DELETE FROM {schema}.embedding WHERE passage = ANY(:passages)"
 
 STORE: Final = """
 INSERT INTO {schema}.embedding (passage, vector, encoded_xid)
@@ -113,7 +132,7 @@ def live(inside: Connection) -> str | None:
     return name
 
 
-def begin(inside: Connection, made_by: Encoder) -> None:
+def begin(inside: Connection, made_by: Space) -> None:
     """Have a table beside for this encoder's vectors; one that was begun is gone on with."""
     if inside.scalar(text("SELECT name FROM encoder WHERE NOT is_live")) == made_by.name:
         return
@@ -137,6 +156,12 @@ def store(
     written = ["[" + ",".join(f"{x:.6g}" for x in vector) + "]" for vector in vectors]
     given = {"passages": list(passages), "vectors": written}
     inside.execute(text(STORE.format(schema=schema)), given)
+
+
+def forget(inside: Connection, schema: str, passages: Sequence[int]) -> None:
+    """Make room for the vectors of passages that are encoded anew."""
+    if passages:
+        inside.execute(text(FORGET.format(schema=schema)), {"passages": list(passages)})
 
 
 def switch() -> bool:

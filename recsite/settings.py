@@ -96,6 +96,13 @@ SECRET_KEY = _secret_key()
 DATABASES = {"default": _database()}
 # Whose vectors say which texts are alike (recommend.encoders).
 ENCODER = os.environ.get("RECSITE_ENCODER", "multilingual")
+# Where images of items may be read from (recommend.images); nowhere else, and by workers only.
+IMAGES = os.environ.get("RECSITE_IMAGES", "")
+IMAGE_HOSTS = [
+    host
+    for each in os.environ.get("RECSITE_IMAGE_HOSTS", "").split(",")
+    if (host := each.strip().lower())
+]
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "")
 BROKER_CONNINFO = _conninfo(DATABASES["default"])

@@ -119,8 +119,8 @@ def encode() -> None:
     with cursor() as hot:
         hot.execute(
             "INSERT INTO embedding SELECT passage,"
-            " (SELECT array_agg(sin(length(body) * k)) FROM generate_series(1, 512) AS k)::real[]"
-            "::halfvec(512), pg_current_xact_id() FROM passage JOIN unencoded USING (passage)"
+            " (SELECT array_agg(sin(coalesce(length(body), 0) * k)) FROM generate_series(1, 512) AS k)"
+            "::real[]::halfvec(512), pg_current_xact_id() FROM passage JOIN unencoded USING (passage)"
             " ON CONFLICT DO NOTHING"
         )
         hot.execute("DELETE FROM unencoded")
@@ -225,11 +225,16 @@ def all_popular() -> dict[tuple[str, str], tuple[int, int]]:
 
 def passages() -> dict[str, str | None]:
     """item → the text that describes it."""
+    return {item: body for item, (body, _) in described().items()}
+
+
+def described() -> dict[str, tuple[str | None, str | None]]:
+    """item → (text, image) that describe it."""
     rows = ask(
-        "SELECT key, body FROM item_passage JOIN item_key USING (item) LEFT JOIN passage"
-        " USING (passage)"
+        "SELECT key, body, image FROM item_passage JOIN item_key USING (item)"
+        " LEFT JOIN passage USING (passage)"
     )
-    return dict(rows)
+    return {key: (body, image) for key, body, image in rows}
 
 
 def attributed() -> list[Row]:
@@ -282,7 +287,7 @@ def persons() -> dict[str, str | None]:
 READERS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "covisit": lambda: {"covisit": pairs(), "item_count": counts(), "neighbours": _unranked()},
     "popularity": lambda: {"popularity_day": days(), "popularity": all_popular()},
-    "content": lambda: {"item_passage": passages()},
+    "content": lambda: {"item_passage": described()},
     "attribution": lambda: {"attribution": attributed()},
     "user_state": lambda: {
         "user_state": states(),

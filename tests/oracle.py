@@ -300,10 +300,12 @@ def _and_above(path: str) -> list[str]:
 # ── the rest ───────────────────────────────────────────────────────────────────────────────
 
 
-def passages(facts_of_items: Mapping[str, ItemContent | None]) -> dict[str, str | None]:
-    """item → its text as of its newest change; none where it was removed."""
+def described(
+    facts_of_items: Mapping[str, ItemContent | None],
+) -> dict[str, tuple[str | None, str | None]]:
+    """item → its (text, image) as of its newest change; none where it was removed."""
     return {
-        item: None if content is None else _body(content)
+        item: (None, None) if content is None else (_body(content), content.image or None)
         for item, content in facts_of_items.items()
     }
 

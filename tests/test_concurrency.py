@@ -179,7 +179,7 @@ def test_the_catalogue_changes_while_shoppers_and_workers_go_on() -> None:
     advance()
     assert differing() == []
     assert contents(["content"])["item_passage"] == {
-        "abcde"[n % 5]: f"Mug {n}. {('Home', 'Home > Mugs')[n % 2]}" for n in range(35, 40)
+        "abcde"[n % 5]: (f"Mug {n}. {('Home', 'Home > Mugs')[n % 2]}", None) for n in range(35, 40)
     }
 
 

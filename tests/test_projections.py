@@ -265,7 +265,7 @@ def expected(delivery: Delivery) -> dict[str, Any]:
         "item_count": oracle.counts(facts),
         "popularity_day": oracle.days(facts),
         "popularity": oracle.popular(oracle.days(facts), shelf),
-        "item_passage": oracle.passages(said),
+        "item_passage": oracle.described(said),
         "attribution": oracle.attributed(facts, SLATES),
         "user_state": oracle.states(facts),
         "user_item": oracle.dealings(facts),

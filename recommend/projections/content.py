@@ -1,9 +1,10 @@
-"""Content: which text describes an item, and where that text lies among all texts.
+"""Content: which text and image describe an item, and where they lie among all others.
 
 The projection `item_passage` says which passage each item has: a function of the newest
-item_changed fact. A passage is interned like a name: the same text is one row and is encoded
-once, however many items share it. Encoding is done by a worker (recommend.embed), which the fold
-leaves word of what has no vector yet; until then this source says nothing about such an item.
+item_changed fact. A passage is interned like a name: the same text with the same image is one row
+and is encoded once, however many items share it. Encoding is done by a worker (recommend.embed),
+which the fold leaves word of what has no vector yet; until then this source says nothing about such
+an item.
 """
 
 from typing import Final
@@ -18,19 +19,21 @@ from recommend.sources import CONTENT
 from recsite.db import METADATA
 
 NAME: Final = "content"
-VERSION: Final = 1
+VERSION: Final = 2
 
 LONGEST: Final = 1_000
-"""Characters of a passage; an encoder may read fewer."""
+"""Characters of a passage's text; an encoder may read fewer."""
 
 passage = Table(
     "passage",
     METADATA,
     Column("passage", Integer, Identity(always=True), primary_key=True),
-    Column("body", Text, nullable=False),
+    Column("body", Text),
+    Column("image", Text),
     Column("digest", Uuid, nullable=False, unique=True),
 )
-"""Interned texts. Where they lie is vectors.embedding, once the encoder has come by."""
+"""Interned texts, each with the address of an image, or one of the two alone. Where they lie is
+vectors.embedding, once the encoder has come by."""
 
 item_passage = Table(
     "item_passage",
@@ -40,7 +43,8 @@ item_passage = Table(
     Column("as_of", Uuid, nullable=False),
     Index("item_passage_passage_idx", "passage", "item"),
 )
-"""The passage of each item as of its newest fact; none once it is removed or has no text."""
+"""The passage of each item as of its newest fact; none once it is removed, or has neither text
+nor image."""
 
 TABLES: Final = (item_passage,)
 
@@ -49,20 +53,29 @@ _BODY: Final = f"""
                           nullif(detail->>'brand', ''), nullif(detail->>'description', '')), {LONGEST}), '')
 """
 
-# The newest fact of each item, and its text: title, brand, category and description.
+_IMAGE: Final = "nullif(detail->>'image', '')"
+
+# Of a text alone it is what it was before there were images: nothing is encoded anew for them.
+_DIGEST: Final = """
+    CASE WHEN image IS NULL THEN md5(body) ELSE md5(concat(md5(body), md5(image))) END::uuid
+"""
+
+# The newest fact of each item, and what it says: title, brand, category and description; image.
 _NEWEST: Final = f"""
-SELECT DISTINCT ON (item) item, id, CASE WHEN kind = {Kind.ITEM_CHANGED.value} THEN {_BODY} END AS body
-FROM ({FRESH}) AS fresh
-WHERE kind IN ({Kind.ITEM_CHANGED.value}, {Kind.ITEM_REMOVED.value}) AND item IS NOT NULL
-ORDER BY item, id DESC
+SELECT item, id, body, image, {_DIGEST} AS digest
+FROM (SELECT DISTINCT ON (item) item, id,
+             CASE WHEN kind = {Kind.ITEM_CHANGED.value} THEN {_BODY} END AS body,
+             CASE WHEN kind = {Kind.ITEM_CHANGED.value} THEN {_IMAGE} END AS image
+      FROM ({FRESH}) AS fresh
+      WHERE kind IN ({Kind.ITEM_CHANGED.value}, {Kind.ITEM_REMOVED.value}) AND item IS NOT NULL
+      ORDER BY item, id DESC) AS said
 """
 
 INTERN: Final = f"""
-INSERT INTO passage (body, digest)
-SELECT DISTINCT body, md5(body)::uuid FROM ({_NEWEST}) AS newest
-WHERE body IS NOT NULL
-  AND NOT EXISTS (SELECT FROM passage AS known WHERE known.digest = md5(newest.body)::uuid)
-ORDER BY 2
+INSERT INTO passage (body, image, digest)
+SELECT DISTINCT body, image, digest FROM ({_NEWEST}) AS newest
+WHERE digest IS NOT NULL AND NOT EXISTS (SELECT FROM passage AS known WHERE known.digest = newest.digest)
+ORDER BY digest
 ON CONFLICT (digest) DO NOTHING
 """
 
@@ -71,7 +84,7 @@ DESCRIBE: Final = f"""
 WITH described AS (
 INSERT INTO item_passage AS old (item, passage, as_of)
 SELECT item, passage, newest.id
-FROM ({_NEWEST}) AS newest LEFT JOIN passage ON passage.digest = md5(newest.body)::uuid
+FROM ({_NEWEST}) AS newest LEFT JOIN passage USING (digest)
 ORDER BY item
 ON CONFLICT (item) DO UPDATE SET passage = excluded.passage, as_of = excluded.as_of
 WHERE old.as_of < excluded.as_of
@@ -100,7 +113,8 @@ def fill(connection: Connection, counting: Counting) -> None:
 # Every passage that some fact names, also those that no item has any more.
 NAMED: Final = f"""
 SELECT passage FROM passage WHERE digest IN (
-    SELECT md5({_BODY})::uuid FROM event WHERE kind = {Kind.ITEM_CHANGED.value})
+    SELECT {_DIGEST} FROM (SELECT {_BODY} AS body, {_IMAGE} AS image
+                           FROM event WHERE kind = {Kind.ITEM_CHANGED.value}) AS said)
 """
 
 NEAREST: Final = 40

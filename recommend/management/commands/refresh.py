@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from behavior.coverage import MonthsArchived
 from recommend import embed, encoders, fold, learn, travel
+from recommend.images import unread
 from recommend.projections import Projection
 from recommend.spaces import shoppers
 from recsite.numbers import many
@@ -103,6 +104,7 @@ class Command(BaseCommand):
 
     def _embed(self) -> None:
         count = 0
+        embed.try_again()
         try:
             with bar("texts", total=embed.waiting(), unit=" texts") as progress:
                 for done in embed.embed():
@@ -111,6 +113,8 @@ class Command(BaseCommand):
         except encoders.ModelMissing as error:
             self.stderr.write(f"{error} Lists go on without content.")
         self.stdout.write(f"texts: {embed.sentence(count)}")
+        if of_images := unread.sentence():
+            self.stdout.write(f"images: {of_images}")
 
     def _learn(self, *, again: bool) -> None:
         now = datetime.now(UTC)

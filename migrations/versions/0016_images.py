@@ -1,0 +1,29 @@
+"""Images beside texts, and which of them could not be read."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0016"
+down_revision = "0015"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("passage", sa.Column("image", sa.Text(), nullable=True))
+    op.alter_column("passage", "body", nullable=True)
+    op.create_table(
+        "unread_image",
+        sa.Column("passage", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("encoder", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("passage", "encoder", name=op.f("unread_image_pkey")),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("unread_image")
+    op.execute("DELETE FROM passage WHERE body IS NULL")
+    op.alter_column("passage", "body", nullable=False)
+    op.drop_column("passage", "image")

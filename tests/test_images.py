@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,15 +17,18 @@ import numpy as np
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
+from django.db import transaction
 from PIL import Image, ImageDraw
 from pytest_django import Settings
 
 from catalog import changes
-from recommend import embed, fold, fusion, images, tasks, travel
+from recommend import embed, fold, fusion, images, pipeline, tasks, travel
 from recommend.images import gallery, pixels
 from recommend.images.gallery import Gallery
 from recommend.projections import content
 from tests.given import advance, ask, described, differing, encode, item
+
+ROOT: Final = Path(__file__).resolve().parent.parent
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -189,6 +195,19 @@ def test_an_item_of_which_there_is_only_an_image_is_found_by_its_like(folder: Pa
     assert list(embed.embed()) == [4]
     assert nearest("nameless") == "ball"
     assert nearest("told") == "ball"
+
+
+def test_a_list_of_what_is_like_an_item_goes_by_its_looks(folder: Path) -> None:
+    put(folder, ball=drawn("ellipse", "red"), like=drawn("ellipse", "red", at=25),
+        box=drawn("rectangle", "blue"))  # fmt: skip
+    item("nameless", image="ball.png")
+    item("toy", title="Toy", image="like.png")
+    item("case", title="Toy", image="box.png")
+    refreshed()
+    wanted = pipeline.Ask("similar", items=("nameless",), count=2)
+    with transaction.atomic():
+        made = pipeline.compose(wanted, datetime.now(UTC))
+    assert [one.item_id for one in made.items] == ["toy", "case"]
 
 
 SIZES = "SELECT DISTINCT vector_dims(vector), round(l2_norm(vector)::numeric, 2) FROM embedding"
@@ -365,6 +384,8 @@ def test_a_path_stays_in_the_folder(folder: Path) -> None:
 def test_a_path_without_a_folder_is_said(settings: Settings) -> None:
     settings.IMAGE_HOSTS = ["cdn.shop.example"]
     assert why("ball.png") == "it is a path, and RECSITE_IMAGES names no folder"
+    settings.IMAGES = "/srv/recsite/no/such/folder"
+    assert why("ball.png") == "there is no folder RECSITE_IMAGES"
 
 
 # ── the file ───────────────────────────────────────────────────────────────────────────────
@@ -568,3 +589,19 @@ def test_what_is_no_host_is_refused(settings: Settings) -> None:
         ImproperlyConfigured, match=r"'https://cdn.shop.example/' is no host\. Name hosts without"
     ):
         fusion.chosen()
+
+
+def test_a_process_with_a_host_that_is_none_ends_with_a_sentence() -> None:
+    elsewhere = {
+        "DATABASE_URL": "postgresql://nowhere/none",
+        "RECSITE_IMAGE_HOSTS": "a.example, b/c",
+    }
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env=os.environ | elsewhere,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "recsite: RECSITE_IMAGE_HOSTS 'b/c' is no host. Name hosts without scheme and path, with"
+        " commas: cdn.shop.example,images.shop.example:8443.\n",
+    )

@@ -412,7 +412,7 @@ def test_too_little_is_said_and_nothing_serves() -> None:
     given(*[view(user, name) for user in ("ann", "bob", "cal") for name in "abc"])
     advance()
     assert Course().renew(FACTORS, GOOD, END) == (
-        "factors: 9 deeds with 3 items that 3 shoppers know, 500 with 20 are needed"
+        "factors: 9 deeds with 3 items that 2 shoppers know, 500 with 20 are needed"
     )
     assert len(store.read("factors_item").keys) == 0
     assert listed("ann", "factors") == []

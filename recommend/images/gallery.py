@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import IO, Any, Final
 from urllib.parse import quote, urlsplit
@@ -50,6 +51,8 @@ class Gallery:
 
     def __init__(self) -> None:
         self._failures: Counter[str] = Counter()
+        # One file at a time: a large one fills half a gigabyte, and all share the cores anyway.
+        self._unpacking = Lock()
 
     def look(self, addresses: Sequence[str]) -> list[Pixels | Unread]:
         """What is at each address, in their order."""
@@ -58,7 +61,9 @@ class Gallery:
 
     def _look(self, address: str) -> Pixels | Unread:
         try:
-            return unpack(self._fetch(address) if is_web(address) else take(address))
+            file = self._fetch(address) if is_web(address) else take(address)
+            with self._unpacking:
+                return unpack(file)
         except Unread as unread:
             return unread
 
@@ -105,6 +110,8 @@ def take(path: str) -> bytes:
         raise Unread("it is a path, and RECSITE_IMAGES names no folder")
     try:
         root = Path(settings.IMAGES).resolve()
+        if not root.is_dir():
+            raise Unread("there is no folder RECSITE_IMAGES")
         named = root / path.lstrip("/")
         if ".." in named.parts or named.resolve() != named:
             raise Unread("it is behind a link, or outside of RECSITE_IMAGES")

@@ -18,7 +18,7 @@ Pixels = npt.NDArray[np.uint8]
 
 SIDE: Final = 224
 MOST: Final = 40_000_000
-"""Pixels of a file: 120 MB while it is unpacked."""
+"""Pixels of a file: up to half a gigabyte while it is unpacked and turned."""
 
 FORMATS: Final = ("AVIF", "GIF", "JPEG", "PNG", "WEBP")
 WHITE: Final = (255, 255, 255)
@@ -43,15 +43,13 @@ def _square(image: Image.Image) -> Image.Image:
         raise _too_large()
     # A JPEG is unpacked at an eighth to a half of its size where that is enough.
     image.draft("RGB", (2 * SIDE, 2 * SIDE))
-    upright = _on_white(ImageOps.exif_transpose(image))
-    return ImageOps.pad(upright, (SIDE, SIDE), Image.Resampling.BICUBIC, WHITE)
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    seen = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", seen.size, (*WHITE, 255)), seen).convert("RGB")
+    colours = "RGBA" if image.has_transparency_data else "RGB"
+    upright = ImageOps.exif_transpose(image).convert(colours)
+    small = ImageOps.contain(upright, (SIDE, SIDE), Image.Resampling.BICUBIC)
+    square = Image.new("RGB", (SIDE, SIDE), WHITE)
+    middle = ((SIDE - small.width) // 2, (SIDE - small.height) // 2)
+    square.paste(small, middle, small if colours == "RGBA" else None)
+    return square
 
 
 def _too_large() -> Unread:

@@ -44,9 +44,9 @@ ON CONFLICT (passage, encoder) DO UPDATE SET reason = excluded.reason, tried_at 
 
 KEEP: Final = "DELETE FROM unread_image WHERE encoder <> :encoder"
 
-# Of items that there are. The shortest address is the plainest example.
+# Of items that there are, with an example each.
 REASONS: Final = f"""
-SELECT reason, count(*), (array_agg(image ORDER BY length(image), image))[1]
+SELECT reason, count(*), min(image)
 FROM unread_image AS unread JOIN passage USING (passage)
 WHERE encoder = {LIVE}
   AND EXISTS (SELECT FROM item_passage WHERE item_passage.passage = unread.passage)

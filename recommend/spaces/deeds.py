@@ -21,8 +21,8 @@ MOST: Final = 1_000_000
 ITEMS: Final = 100_000
 """The best known ones are learned; it bounds what a large shop costs."""
 
-LEAST_KNOWN: Final = 3
-"""Shoppers who dealt with an item: of what fewer did nothing can be learned that is not theirs."""
+LEAST_KNOWN: Final = 2
+"""Shoppers who dealt with an item: what one alone did is theirs."""
 
 # A rating below the middle is no choice.
 CHOSEN: Final = ", ".join(str(n) for n, strength in enumerate(strengths(DEED), 1) if strength > 0)

@@ -18,13 +18,14 @@ from behavior import (
     wake,
 )
 from recommend import erase, fold, projections, tunings
+from recommend.finetuning import store as finetunings
 from recommend.images import unread
 from recommend.ranker import store as rankers
 from recsite.db import METADATA, Xid8, connection
 
 TABLES = (
     attribution, coverage, log, names, people, rejected, runs, slates, suspects, user_state, wake, erase,
-    fold, projections, rankers, tunings, unread,
+    finetunings, fold, projections, rankers, tunings, unread,
 )  # fmt: skip
 """Importing these fills METADATA."""
 

@@ -14,7 +14,7 @@ class RecommendConfig(AppConfig):
         from recommend import encoders, images
 
         try:
-            encoders.chosen()
+            encoders.untuned()
             images.are_wanted()
         except ImproperlyConfigured as error:
             sys.exit(f"recsite: {error}")

@@ -12,19 +12,23 @@ from behavior import wake
 from behavior.coverage import MonthsArchived
 from recommend import embed as embedding
 from recommend import encoders, fold, learn
+from recommend.finetuning import attempt
 from recommend.images import unread
 from recommend.projections import PROJECTIONS
 from recommend.ranker import store
 from recommend.spaces import shoppers
 from recommend.spaces import store as spaces
 from recommend.spaces.learning import Course
-from recsite.db import cursor
+from recsite.db import cursor, if_alone
 
 logger = logging.getLogger("recsite.tasks")
 
 COLLECT: Final = 0.3
 """Seconds from one fold to the next while events keep coming: a fold of a few events costs
 nearly as much as one of hundreds, and who posts events shares the machine with it."""
+
+MINUTES: Final = 2.0
+"""For teaching the encoder by itself."""
 
 # By the database's clock, for there may be several workers; bounded, for it may be set back.
 DUE: Final = f"""
@@ -96,3 +100,15 @@ def teach() -> None:
         logger.info("ranker: %s", done.said)
         for said in done.spaces:
             logger.info("%s", said)
+
+
+@shared_task(acks_late=True)
+def finetune() -> None:
+    """Teach the encoder's adapter where the log has gone on by a week. No texts are encoded meanwhile:
+    of the worker's threads one is always left to fold."""
+    now = datetime.now(UTC)
+    if not (encoders.untuned().is_installed() and attempt.is_due(now)):
+        return
+    with if_alone("embed") as is_ours:
+        if is_ours:
+            logger.info("encoder: %s", attempt.attempt(now, minutes=MINUTES).said)

@@ -22,6 +22,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from behavior.events import Kind
 from catalog import countings, wording
 from recsite import dashboard, keys
+from recsite import encoders_admin as encoders_admin
 from recsite import learned_admin as learned_admin
 from recsite import people_admin as people_admin
 from recsite import slates_admin as slates_admin

@@ -48,9 +48,10 @@ app.conf.update(
     # under way for ever; with a limit of three, three of them and the worker never asked again
     # (one kill of Postgres in four, in the drill). They are few: each expires, and beat asks again.
     worker_prefetch_multiplier=0,
-    # One process, three threads: encoding texts and teaching the ranker can take minutes, each
-    # runs once at a time at most (they hold locks), so one thread is always there to fold. Of a
-    # pool of processes one could be killed while it idles and take the others' queue lock with it.
+    # One process, three threads: encoding texts (or teaching their encoder, under the same lock) and
+    # teaching the ranker can take minutes, each runs once at a time at most, so one thread is always
+    # there to fold. Of a pool of processes one could be killed while it idles and take the others'
+    # queue lock with it.
     worker_pool="threads",
     worker_concurrency=3,
     broker_connection_retry_on_startup=True,
@@ -61,7 +62,8 @@ app.conf.update(
     task_queues=[Queue(name, Exchange("recsite"), routing_key=name) for name in ("fold", "embed")],
     task_default_queue="fold",
     task_routes={"recommend.tasks.embed": {"queue": "embed"},
-                 "recommend.tasks.teach": {"queue": "embed"}},
+                 "recommend.tasks.teach": {"queue": "embed"},
+                 "recommend.tasks.finetune": {"queue": "embed"}},
     beat_schedule={
         "advance projections": {"task": "recommend.tasks.advance", "schedule": 2.0,
                                 "options": {"expires": 30}},
@@ -69,6 +71,8 @@ app.conf.update(
                                 "options": {"expires": 30}},
         "teach the ranker": {"task": "recommend.tasks.teach", "schedule": 3600.0,
                              "options": {"expires": 3600}},
+        "teach the encoder": {"task": "recommend.tasks.finetune", "schedule": 3600.0,
+                              "options": {"expires": 3600}},
         "make partitions ahead": {"task": "behavior.tasks.make_months", "schedule": 3600.0},
         "bound refused records": {"task": "behavior.tasks.drop_old", "schedule": 60.0,
                                   "options": {"expires": 60}},

@@ -169,6 +169,29 @@ class TuningRow(models.Model):
         return f"{self.scenario}, {self.made_at:%Y-%m-%d %H:%M}"
 
 
+class FinetuningRow(models.Model):
+    """An attempt to teach the text encoder by the log (table `rec.finetuning`)."""
+
+    id = models.BigIntegerField(primary_key=True)
+    name = models.TextField(null=True)
+    base = models.TextField("encoder")
+    mode = models.TextField("what was taught")
+    judged = models.JSONField()
+    until = models.DateTimeField("the log ended")
+    made_at = models.DateTimeField("made")
+    live_since = models.DateTimeField(null=True)
+    retired_at = models.DateTimeField("retired", null=True)
+    is_live = models.BooleanField("live")
+
+    class Meta:
+        managed = False
+        db_table = "finetuning"
+        verbose_name = "taught encoder"
+
+    def __str__(self) -> str:
+        return self.name or f"{self.base}, {self.made_at:%Y-%m-%d %H:%M}"
+
+
 class RejectedRow(models.Model):
     """A record that was refused (table `rec.rejected`)."""
 

@@ -50,6 +50,7 @@ NAVIGATION = [
         _link("Ranker", "sort", "recsite_rankerrow_changelist"),
         _link("Spaces", "scatter_plot", "recsite_spacerow_changelist"),
         _link("Tuning", "tune", "recsite_tuningrow_changelist"),
+        _link("Text encoder", "school", "recsite_finetuningrow_changelist"),
         _link("Weights", "balance", "catalog_signalweights_changelist"),
     ),
     _group(

@@ -168,7 +168,7 @@ def test_counted_lists_part_their_thousands(admin_client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "window", ["eventrow", "slaterow", "projectionrow", "rankerrow", "tuningrow"]
+    "window", ["eventrow", "slaterow", "projectionrow", "rankerrow", "tuningrow", "finetuningrow"]
 )
 def test_windows_are_for_looking(admin_client: Client, window: str) -> None:
     at = f"/admin/recsite/{window}/"

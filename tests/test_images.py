@@ -1,5 +1,6 @@
 """Images: what an item looks like, from real files and a real server, fused with what is said of it."""
 
+import csv
 import io
 import json
 import os
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from pytest_django import Settings
 
 from catalog import changes
 from recommend import embed, fold, fusion, images, pipeline, tasks, travel
+from recommend.encoders import ENCODERS
 from recommend.images import gallery, pixels
 from recommend.images.gallery import Gallery
 from recommend.projections import content
@@ -55,6 +57,13 @@ def folder(tmp_path: Path, settings: Settings) -> Path:
     place.mkdir()
     settings.IMAGES = str(place)
     return place
+
+
+class Said(NamedTuple):
+    """A passage that is in no database."""
+
+    body: str | None
+    image: str | None
 
 
 def put(folder: Path, **things: Image.Image) -> None:
@@ -274,6 +283,31 @@ def test_a_rebuild_keeps_the_vectors(folder: Path) -> None:
     fold.rebuild(content)
     assert list(embed.embed()) == []
     assert vectors() == before
+
+
+PRODUCTS: Final = Path(os.environ.get("QUALITY_DATA", "/")) / "grocery-images"
+
+
+@pytest.mark.skipif(
+    not PRODUCTS.exists(),
+    reason="QUALITY_DATA names no folder with grocery-images: 81 real products",
+)
+def test_of_real_products_more_of_the_nearest_are_of_their_kind_with_images(
+    settings: Settings,
+) -> None:
+    settings.IMAGES = str(PRODUCTS)
+    with (PRODUCTS / "items.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    kinds = np.array(["/".join(row["path"].split("/")[:2]) for row in rows])
+    said = [Said(row["name"], row["file"]) for row in rows]
+    found = []
+    for looks in (False, True):
+        made = fusion.Fusion(ENCODERS["multilingual"], looks).encode(said, Gallery())
+        vectors = np.array([one.vector for one in made])
+        likeness = vectors @ vectors.T - 9 * np.eye(len(rows))
+        nearest = np.argsort(-likeness, axis=1)[:, :5]
+        found.append(float((kinds[nearest] == kinds[:, None]).mean()))
+    assert found == pytest.approx([0.346, 0.383], abs=0.006)
 
 
 # ── what cannot be read ────────────────────────────────────────────────────────────────────

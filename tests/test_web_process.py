@@ -15,7 +15,7 @@ from tests.servers import Shop
 LARGEST = 200 * 1024
 """KB of memory that a web process may hold, shared pages included."""
 
-HEAVY = {"torch", "transformers", "pyarrow"}
+HEAVY = {"torch", "transformers", "pyarrow", "PIL"}
 ROUNDS = 100
 
 
@@ -81,7 +81,7 @@ client = Client(SERVER_NAME="localhost", headers={"Authorization": f"Bearer {key
 answers = [client.get(path).status_code for path in paths]
 search = {"event": "search", "user_id": "1", "query": "mug"}
 answers.append(client.post("/v1/events", search, "application/json").status_code)
-print(answers, sorted({"torch", "transformers", "pyarrow"} & set(sys.modules)))
+print(answers, sorted({"torch", "transformers", "pyarrow", "PIL"} & set(sys.modules)))
 """
 
 

@@ -8,7 +8,7 @@ from bench.sizes import Size
 from recommend import encoders
 from recsite.db import cursor
 
-PASSAGES: Final = "SELECT body FROM passage ORDER BY md5(body) LIMIT %s"
+PASSAGES: Final = "SELECT body FROM passage WHERE body IS NOT NULL ORDER BY md5(body) LIMIT %s"
 WARM_UP: Final = 8
 
 

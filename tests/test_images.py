@@ -587,6 +587,9 @@ def test_a_redirect_leads_nowhere_else(shelf: tuple[str, list[str]]) -> None:
     assert why(f"{start}/http://localhost/ball.png") == NOT_NAMED
     assert why(f"{start}/file:///etc/passwd") == "its host answered 302"
     assert why(f"{start}//moved//moved//moved//moved//ball.png") == "its host answered 302"
+    assert why(f"{start}/http://[::1/x") == (
+        "its host leads to an address that cannot be understood"
+    )
     assert "/etc/passwd" not in asked
 
 

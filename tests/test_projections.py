@@ -165,6 +165,7 @@ contents_of_items = st.builds(
     title=st.sampled_from(("", "Mug", "Plate")),
     category=st.sampled_from(("", "Home", "Home > Kitchen", "Garden")),
     brand=st.sampled_from(("", "Acme")),
+    image=st.sampled_from(("", "red.png", "blue.png")),
     stock=st.sampled_from((None, 0, 5)),
 )
 catalogues = st.lists(st.one_of(contents_of_items, st.builds(Remove, items)), max_size=8)

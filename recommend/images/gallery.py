@@ -135,6 +135,8 @@ def fetch(address: str) -> bytes:
     except urllib.error.HTTPError as refusal:
         refusal.close()
         raise Unread(f"its host answered {refusal.code}") from None
+    except ValueError:
+        raise Unread("its host leads to an address that cannot be understood") from None
 
 
 def _request(address: str) -> urllib.request.Request:
@@ -161,6 +163,18 @@ class _SameRules(urllib.request.HTTPRedirectHandler):
     """A redirect leads only where the catalogue might have led."""
 
     max_redirections = 3
+
+    def http_error_302(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any
+    ) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except ValueError:
+            # What cannot be parsed raises before anybody hangs up.
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any,

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -80,6 +81,13 @@ def test_what_was_bought_more_often_than_the_rest_is_the_whole_of_the_best() -> 
     assert (of_best[0] >= of_best[1]).sum() > (of_best[0] < of_best[1]).sum()
 
 
+def test_a_rank_is_of_how_many_its_source_says_more() -> None:
+    made = matrix(shares(0.2, 1.0, 0.0, 0.2), [NOTHING] * 4, HOUR)
+    ranks = made[:, len(NAMES) : 2 * len(NAMES)]
+    np.testing.assert_array_equal(ranks[:, 0], np.log1p([1, 0, 3, 1]).astype(np.float32))
+    assert not ranks[:, 1:].any()
+
+
 # ── network and training ───────────────────────────────────────────────────────────────────
 
 
@@ -154,6 +162,25 @@ def test_a_candidate_has_the_same_score_in_any_list() -> None:
     (one,) = drawn(1, seed=5)
     alone = [made.scores(one.told[n : n + 1])[0] for n in range(20)]
     np.testing.assert_allclose(made.scores(one.told), alone, rtol=1e-5)
+
+
+def test_a_feature_is_also_heard_as_the_share_that_it_stands_above() -> None:
+    """Half of what was learned from is 0; of the rest, up to 16, each value there is as much. What
+    has two values only is heard once."""
+    rows = np.zeros((32, 2), np.float32)
+    rows[16:, 0], rows[:16, 1] = np.arange(1, 17), 1
+    (knots,) = training.known(rows)
+    assert (knots.of, knots.at[0], knots.share[0]) == (0, 0, 0)
+    told = np.array([[-3, 1], [0, 0], [16, 0], [99, 1]], np.float32)
+    heard = network.beside(told, (knots,))
+    assert heard.tolist() == [[-3, 1, 0], [0, 0, 0], [16, 0, 1], [99, 1, 1]]
+
+
+def test_a_network_of_before_there_were_knots_is_still_read() -> None:
+    made = replace(training.train(drawn(40)), knots=())
+    said = orjson.loads(made.as_json())
+    del said["knots"]
+    assert network.of_json(orjson.dumps(said)).knots == ()
 
 
 def test_a_network_is_read_as_it_was_written() -> None:

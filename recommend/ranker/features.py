@@ -73,11 +73,21 @@ def matrix(shares: Shares, raw: Sequence[Sequence[float | None]], hour: int) -> 
     told = np.array(raw, dtype=np.float64).reshape(len(raw), len(RAW))
     columns = [
         *shares.T,
+        *_ranks(shares),
         *_of_list(shares.sum(axis=1)),
         *_own(told, hour),
         *_item(told, hour),
     ]
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _ranks(shares: Shares) -> list[npt.NDArray[np.float64]]:
+    """Of how many candidates each source says more, as a logarithm: a share tells how much better the
+    source's best is, a rank how many are."""
+    return [
+        np.log1p(len(said) - np.searchsorted(np.sort(said), said, side="right"))
+        for said in shares.T
+    ]
 
 
 def _own(told: npt.NDArray[np.float64], hour: int) -> list[npt.NDArray[np.float64]]:

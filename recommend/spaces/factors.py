@@ -33,7 +33,7 @@ HEARD: Final = 100
 """The shopper's last items that are added up."""
 
 NEAREST: Final = 40
-"""More would come back as 40 all the same: that is hnsw.ef_search. (With 100 of both lists were no better.)"""
+"""More would come back as 40 all the same: that is hnsw.ef_search. (With 100 lists were no better.)"""
 
 TOP: Final = 20
 

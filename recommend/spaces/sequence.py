@@ -9,7 +9,7 @@ from typing import Final
 from recommend.sources import SEQUENCE
 
 NEAREST: Final = 40
-"""More would come back as 40 all the same: that is hnsw.ef_search. (With 100 of both lists were no better.)"""
+"""More would come back as 40 all the same: that is hnsw.ef_search. (With 100 lists were no better.)"""
 
 WARMTH: Final = 0.1
 """The softmax's temperature, over cosines: the model is taught with it (see training)."""

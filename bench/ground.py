@@ -123,9 +123,20 @@ def _steps(folder: Path) -> dict[str, tuple[str, Callable[[], object]]]:
             "Its projections and texts",
             lambda: call_command("refresh", "--without-ranker"),
         ),
+        "spaces": ("What its shoppers' deeds teach", _teach),
         # A shop that has run for a minute has been vacuumed by Postgres itself.
         "vacuum": ("Its tables vacuumed", lambda: _execute("VACUUM ANALYZE")),
     }
+
+
+def _teach() -> None:
+    """Both spaces, which no bench judges: they are measured as they serve."""
+    from recommend.spaces.learning import Course, Judged
+    from recommend.spaces.store import KINDS
+
+    course = Course()
+    for kind in KINDS:
+        course.renew(kind, Judged(0, 0.0, 0.0), datetime.now(UTC))
 
 
 def hush() -> None:

@@ -21,6 +21,7 @@ from catalog.countings import SHIPPED
 from recommend import fold, gathering, pipeline, reasons
 from recommend.projections import content, covisit, neighbours, popularity
 from recommend.sources import VIEWED
+from recommend.spaces import shoppers as followed
 from recsite.db import connection, cursor
 from tests.conftest import wipe
 from tests.given import advance, ask, given, view
@@ -68,6 +69,16 @@ FILL = (
     FROM generate_series(1, 1000) AS n
     """,
     "INSERT INTO item_passage SELECT item, 1 + item % 1000, uuidv7() FROM item_key",
+    *(
+        f"INSERT INTO {table} SELECT {key},"
+        f" (SELECT array_agg(sin({key} * k)) FROM generate_series(1, 64) AS k)::real[]::halfvec(64)"
+        f" FROM {whose}"
+        for table, key, whose in (
+            ("factors_item", "item", "item_key"),
+            ("sequence_item", "item", "item_key"),
+            ("sequence_shopper", "subject", "subject_key"),
+        )
+    ),
     "INSERT INTO slate (id, scenario, items, shortfall, position, detail)"
     " SELECT uuidv7(), 'home', '{1,2,3}', 0, '0', '{}' FROM generate_series(1, 2000)",
     # What became of them; attribution's own fold follows only what names a slate.
@@ -202,16 +213,22 @@ GATHERED = {
 }  # fmt: skip
 
 
+PERSONAL = {
+    "user_state_pkey", "user_item_newest_idx", "factors_item_pkey", "factors_item_vector_idx",
+    "sequence_shopper_pkey", "sequence_item_vector_idx",
+}  # fmt: skip
+
+
 def test_a_personal_list_is_gathered_through_indexes_alone(shop: None) -> None:
     plan = served(gathering.GATHER_PERSONAL)
     assert read_whole(plan) == []
-    assert indexes(plan) >= GATHERED | {"user_state_pkey", "user_item_newest_idx"}
+    assert indexes(plan) >= GATHERED | PERSONAL
 
 
 def test_what_a_ranker_is_told_is_looked_up_by_key(shop: None) -> None:
     plan = served(gathering.GATHER_RANKED)
     assert read_whole(plan) == []
-    assert indexes(plan) >= GATHERED | {"user_state_pkey", "user_item_newest_idx"}
+    assert indexes(plan) >= GATHERED | PERSONAL
     for table in ("item_habit", "item_link"):
         (look_up,) = (n for n in nodes(plan) if n.get("Relation Name") == table)
         assert "item = " in look_up["Index Cond"], f"all that a ranker knows is read: {table}"
@@ -291,6 +308,12 @@ def test_a_reader_finds_fresh_facts_by_their_transaction(shop: None) -> None:
 
 
 # ── folding ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_whoever_is_followed_is_found_by_what_is_new(shop: None) -> None:
+    plan = folded(followed.MOVED_ON)
+    assert read_whole(plan) == []
+    assert {"event_xid_idx", "user_state_pkey"} <= indexes(plan)
 
 
 def test_pairs_of_new_events_are_counted_without_the_log(shop: None) -> None:

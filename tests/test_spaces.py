@@ -77,14 +77,20 @@ def two_circles() -> Deeds:
 
 
 def test_what_one_circle_chooses_lies_together() -> None:
-    vectors = factors.learn(two_circles())
+    vectors = factors.learn(two_circles(), 1.0)
     nearest = np.argsort(-(vectors @ vectors.T), axis=1)[:, :5]
     own = (nearest < 80) == (np.arange(160) < 80)[:, None]
     assert own.mean() > 0.98
 
 
 def test_the_same_deeds_give_the_same_vectors() -> None:
-    np.testing.assert_array_equal(factors.learn(two_circles()), factors.learn(two_circles()))
+    one, other = (factors.learn(two_circles(), 1.0) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_the_same_deeds_choose_the_same_alpha() -> None:
+    assert {factors.choose(two_circles()) for _ in range(2)} <= set(factors.ALPHAS)
+    assert len({factors.choose(two_circles()) for _ in range(2)}) == 1
 
 
 def test_a_sum_of_vectors_folds_a_shopper_in() -> None:

@@ -58,20 +58,36 @@ FROM (SELECT item, -(vector <#> (SELECT vector FROM tastes)) AS score
 WHERE score > 0)"""
 
 
-def learn(deeds: Deeds, seed: int = 0) -> Vectors:
+def learn(deeds: Deeds, alpha: float, seed: int = 0) -> Vectors:
     """(known items, DIMENSIONS): where each lies. The same deeds give the same vectors."""
-    return _vectors(deeds, _alpha(deeds, seed), seed)
+    from implicit.als import AlternatingLeastSquares
+    from scipy.sparse import csr_matrix
+    from threadpoolctl import threadpool_limits
+
+    persons = np.unique(deeds.persons, return_inverse=True)[1]
+    size = (int(persons.max(initial=-1)) + 1, len(deeds.known))
+    chosen = csr_matrix((np.ones(len(deeds), np.float32), (persons, deeds.items)), shape=size)
+    # A hundred looks are more than one, and not a hundred times as much.
+    chosen.data = 1 + np.log(chosen.data)
+    with threadpool_limits(1):
+        model = AlternatingLeastSquares(
+            _dimensions(deeds), alpha=alpha, regularization=HELD_BACK, iterations=ROUNDS,
+            num_threads=1, random_state=seed, use_gpu=False,
+        )  # fmt: skip
+        model.fit(chosen, show_progress=False)
+    rooted = _rooted(model.item_factors)
+    return np.pad(rooted, ((0, 0), (0, DIMENSIONS - rooted.shape[1])))
 
 
-def _alpha(deeds: Deeds, seed: int) -> float:
-    """The one that puts the most of what was held out among the first TOP."""
+def choose(deeds: Deeds, seed: int = 0) -> float:
+    """Of ALPHAS the one that puts the most of what was held out among the first TOP."""
     held = _last_of_some(deeds)
     rest = np.ones(len(deeds), dtype=bool)
     rest[held] = False
     known = _only(deeds, rest)
     if not len(held) or not len(known):
         return ALPHAS[0]
-    found = [_found(_vectors(known, alpha, seed), known, deeds, held) for alpha in ALPHAS]
+    found = [_found(learn(known, alpha, seed), known, deeds, held) for alpha in ALPHAS]
     return ALPHAS[int(np.argmax(found))]
 
 
@@ -103,26 +119,6 @@ def _found(vectors: Vectors, known: Deeds, deeds: Deeds, held: Whole) -> int:
         scores[own] = -np.inf
         found += int(deeds.items[place] not in own and (scores > wanted).sum() < TOP)
     return found
-
-
-def _vectors(deeds: Deeds, alpha: float, seed: int) -> Vectors:
-    from implicit.als import AlternatingLeastSquares
-    from scipy.sparse import csr_matrix
-    from threadpoolctl import threadpool_limits
-
-    persons = np.unique(deeds.persons, return_inverse=True)[1]
-    size = (int(persons.max(initial=-1)) + 1, len(deeds.known))
-    chosen = csr_matrix((np.ones(len(deeds), np.float32), (persons, deeds.items)), shape=size)
-    # A hundred looks are more than one, and not a hundred times as much.
-    chosen.data = 1 + np.log(chosen.data)
-    with threadpool_limits(1):
-        model = AlternatingLeastSquares(
-            _dimensions(deeds), alpha=alpha, regularization=HELD_BACK, iterations=ROUNDS,
-            num_threads=1, random_state=seed, use_gpu=False,
-        )  # fmt: skip
-        model.fit(chosen, show_progress=False)
-    rooted = _rooted(model.item_factors)
-    return np.pad(rooted, ((0, 0), (0, DIMENSIONS - rooted.shape[1])))
 
 
 def _dimensions(deeds: Deeds) -> int:

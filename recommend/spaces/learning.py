@@ -75,6 +75,7 @@ class Course:
 
     def __init__(self, each: Callable[..., Any] = iter) -> None:
         self._each = each
+        self._alpha: float | None = None
         self._before: Known | None = None
         self._made: dict[datetime, list[Made]] = {}
 
@@ -92,7 +93,14 @@ class Course:
             return []
         text_encoder = vectors.live(inside)
         made, encoder = self._sequence(deeds, text_encoder)
-        return [_factors(deeds, text_encoder), _with_shoppers(made, encoder, inside)]
+        return [self._factors(deeds, text_encoder), _with_shoppers(made, encoder, inside)]
+
+    def _factors(self, deeds: Deeds, text_encoder: str | None) -> Made:
+        # Chosen by the first window: what it asks of a shop does not change in weeks.
+        self._alpha = self._alpha or factors.choose(deeds)
+        return _placed(
+            FACTORS, Placed(deeds.known, factors.learn(deeds, self._alpha)), text_encoder
+        )
 
     def _sequence(self, deeds: Deeds, text_encoder: str | None) -> tuple[Made, Encoder]:
         encoder = training.train(
@@ -135,7 +143,7 @@ class Course:
         if why := lacking(deeds):
             return _left(kind, why, until)
         if kind == FACTORS:
-            made, encoder = _factors(deeds, text_encoder), None
+            made, encoder = self._factors(deeds, text_encoder), None
         else:
             made, encoder = self._sequence(deeds, text_encoder)
         # Nobody is erased, and nobody followed, until the shoppers' vectors are switched in.
@@ -211,10 +219,6 @@ def _learned(deeds: Deeds) -> str:
         f"{many(len(deeds), 'deed')} of {many(len(np.unique(deeds.persons)), 'shopper')} with "
         f"{many(len(deeds.known), 'item')}"
     )
-
-
-def _factors(deeds: Deeds, text_encoder: str | None) -> Made:
-    return _placed(FACTORS, Placed(deeds.known, factors.learn(deeds)), text_encoder)
 
 
 def _placed(kind: str, known: Placed, text_encoder: str | None) -> Made:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+import pytest
 from django.db import transaction
 
 from behavior import log, slates
@@ -21,6 +22,7 @@ from catalog import changes
 from catalog.feed import ItemContent, parse
 from catalog.models import Rule, Scenario
 from recommend import fold, proof, sources
+from recommend.spaces import learning
 from recsite.db import cursor
 
 START: Final = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -144,6 +146,11 @@ def differing(name: str | None = None) -> list[str]:
     proofs = [each for one in fold.named(name) for each in proof.verify(one).items()]
     proofs += proof.verify_user_state().items()
     return [table for table, (live, built) in proofs if live != built]
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where something else is tested, spaces learn a little and soon."""
+    monkeypatch.setattr(learning, "STEPS", 30)
 
 
 def ask(sql: str, *values: Any) -> list[Row]:

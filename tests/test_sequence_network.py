@@ -39,7 +39,7 @@ def foretold(encoder: Encoder, *histories: Sequence[int], best: int = 1) -> list
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
-    return train(circles(400), RING, seconds=60)
+    return train(circles(400), RING, most=4_000)
 
 
 def test_it_finds_what_follows(encoder: Encoder) -> None:
@@ -56,7 +56,7 @@ def test_vectors_are_of_length_one(encoder: Encoder) -> None:
 
 def test_the_same_seed_gives_the_same_encoder() -> None:
     first, again, other = (
-        train(circles(16), RING, seconds=60, seed=seed).as_bytes() for seed in (1, 1, 2)
+        train(circles(16), RING, most=4_000, seed=seed).as_bytes() for seed in (1, 1, 2)
     )
     assert first == again != other
 
@@ -106,13 +106,13 @@ def test_who_did_nothing_has_no_direction(encoder: Encoder) -> None:
 def test_where_there_is_nothing_to_learn_an_encoder_is_made_all_the_same(
     histories: Histories, aim: Aim
 ) -> None:
-    made = train(histories, RING, seconds=60, aim=aim)
+    made = train(histories, RING, most=4_000, aim=aim)
     assert made.items.shape == (RING, training.WIDTH)
     assert np.isfinite(users(made, told([1, 2]))).all()
 
 
 def test_without_time_it_is_as_it_began(encoder: Encoder) -> None:
-    grown = train(circles(40), RING, seconds=0, warm=encoder)
+    grown = train(circles(40), RING, most=0, warm=encoder)
     assert grown.items == pytest.approx(encoder.items, abs=1e-6)
 
 
@@ -122,7 +122,7 @@ def test_it_goes_on_from_another_and_learns_what_is_new(encoder: Encoder) -> Non
     begun = Encoder(np.pad(encoder.items, ((0, 8), (0, 0))), encoder.weights)
     others = [[RING + (n + step) % 8 for step in range(6)] for n in range(200)]
     walks = [[(n + step) % RING for step in range(6)] for n in range(200)]
-    grown = train(told(*others, *walks), more, seconds=60, warm=begun)
+    grown = train(told(*others, *walks), more, most=4_000, warm=begun)
     kept = (grown.items[:RING] * encoder.items).sum(axis=1)
     assert kept.min() > 0.5
     asked = [[RING, RING + 1], [RING + 6, RING + 7], [2, 3]]
@@ -143,7 +143,7 @@ def test_of_baskets_it_learns_which_come_later() -> None:
         np.full(len(baskets), 3, np.int8),
         np.array(hours, np.int32),
     )
-    made = train(histories, RING, seconds=60, aim=Aim.LATER)
+    made = train(histories, RING, most=4_000, aim=Aim.LATER)
     assert foretold(made, [4, 5], [5, 4], best=2) == [[14, 15], [14, 15]]
 
 
@@ -175,6 +175,6 @@ def test_an_item_that_is_not_known_is_refused(encoder: Encoder) -> None:
     with pytest.raises(ValueError, match="The encoder knows items 0 to 19 only"):
         users(encoder, told([RING]))
     with pytest.raises(ValueError, match="Items must be numbers from 0 to 19"):
-        train(told([RING]), RING, seconds=60)
+        train(told([RING]), RING, most=4_000)
     with pytest.raises(ValueError, match="must have 30 rows of 64"):
-        train(told([1]), 30, seconds=60, warm=encoder)
+        train(told([1]), 30, most=4_000, warm=encoder)

@@ -28,7 +28,7 @@ from recommend.ranker import examples
 from recommend.ranker.examples import Example
 from recommend.sources import NAMES
 from recommend.tunings import Judged, TooFew
-from tests.given import advance, ask, given, item, minute, purchase, view
+from tests.given import advance, ask, given, hurry, item, minute, purchase, view
 from tests.test_ranker_habits import DAY
 from tests.test_replay import erase
 
@@ -405,6 +405,7 @@ END: Final = minute(20 * 7 * DAY)
 @pytest.fixture
 def weeks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examples, "LONGEST", timedelta(days=7))
+    hurry(monkeypatch)
 
 
 @pytest.mark.usefixtures("committed", "weeks")

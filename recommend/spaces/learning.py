@@ -20,7 +20,7 @@ from recommend.fold import HERE
 from recommend.sources import NAMES, POPULAR
 from recommend.spaces import factors, newcomers, shoppers, store, training
 from recommend.spaces.deeds import LEAST_KNOWN, Deeds, Whole, are_baskets, in_order, read
-from recommend.spaces.lesson import Aim
+from recommend.spaces.lesson import PLACES, Aim
 from recommend.spaces.network import Encoder
 from recommend.spaces.store import FACTORS, KINDS, MEMBERS, SEQUENCE, Live, Made, Placed
 from recsite.db import one_snapshot
@@ -38,12 +38,16 @@ ENOUGH: Final = 0.9
 """Of what the live one had reached beside what is popular. (On the same lists the live one would know
 what came after.)"""
 
-SECONDS: Final = 150.0
-DEEDS_A_SECOND: Final = 1_400
-"""How long the encoder may learn anew: at most so many seconds of one core, and as long as it takes."""
+STEPS: Final = 6_000
+"""Of the encoder that learns anew, at most: about two minutes of one core where there are 10,000 items.
+Not a time, or the same log would teach another one where the machine is busy."""
+
+FEWEST: Final = 200
+TIMES: Final = 40
+"""How often all deeds may be heard, if they are few."""
 
 GOES_ON: Final = 0.5
-"""Times that, where it goes on from the window before."""
+"""Of the steps, where it goes on from the window before."""
 
 ERASURES: Final = "SELECT max(erasure) FROM erasure"
 
@@ -104,15 +108,15 @@ class Course:
 
     def _sequence(self, deeds: Deeds, text_encoder: str | None) -> tuple[Made, Encoder]:
         encoder = training.train(
-            in_order(deeds), len(deeds.known), seconds=self._seconds(deeds),
+            in_order(deeds), len(deeds.known), most=self._steps(deeds),
             aim=Aim.LATER if are_baskets(deeds) else Aim.NEXT, warm=self._warm(deeds.known), each=self._each,
         )  # fmt: skip
         self._before = Known(encoder, deeds.known)
         return _placed(SEQUENCE, Placed(deeds.known, encoder.items), text_encoder), encoder
 
-    def _seconds(self, deeds: Deeds) -> float:
-        whole = min(SECONDS, 10 + len(deeds) / DEEDS_A_SECOND)
-        return whole if self._before is None else whole * GOES_ON
+    def _steps(self, deeds: Deeds) -> int:
+        whole = min(STEPS, FEWEST + TIMES * len(deeds) // PLACES)
+        return whole if self._before is None else int(whole * GOES_ON)
 
     def _warm(self, items: Whole) -> Encoder | None:
         """The one before, with these items in this order."""

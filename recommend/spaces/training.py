@@ -3,10 +3,9 @@
 Sampled softmax over unit vectors: what came next against NEGATIVES items that a whole step shares,
 drawn by popularity and corrected for it (Bengio and Senécal, 2008). What serves is a running mean
 of the weights, as it was when it foretold the last moments of HELD shoppers best.
-On one core; the same histories, seed and encoder to begin with give the same one, unless time ran out.
+On one core; the same histories, seed and encoder to begin with give the same one.
 """
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,20 +45,19 @@ def train(
     histories: Histories,
     n_items: int,
     *,
-    seconds: float,
+    most: int,
     aim: Aim = Aim.NEXT,
     warm: Encoder | None = None,
     seed: int = 0,
     each: Any = iter,
 ) -> Encoder:
-    """Learn from the histories for at most so many seconds. `warm` is an encoder to go on from, its
+    """Learn from the histories in at most so many steps. `warm` is an encoder to go on from, its
     rows as items are numbered now and zeros for those it does not know. `each` wraps the loop over
     exams (a progress bar)."""
     _check(histories, n_items, warm)
-    until = time.monotonic() + seconds
     lesson, exam = divide(once_a_run(histories), aim, np.random.default_rng(seed))
     with cores.one():
-        return _train(lesson, exam, _beginning(n_items, warm, aim, seed), until, seed, each)
+        return _train(lesson, exam, _beginning(n_items, warm, aim, seed), most, seed, each)
 
 
 def _check(histories: Histories, n_items: int, warm: Encoder | None) -> None:
@@ -74,23 +72,22 @@ def _check(histories: Histories, n_items: int, warm: Encoder | None) -> None:
 
 
 def _train(
-    lesson: Lesson, exam: Exam, weights: "Weights", until: float, seed: int, each: Any
+    lesson: Lesson, exam: Exam, weights: "Weights", most: int, seed: int, each: Any
 ) -> Encoder:
     learner = _learner(lesson, weights, seed)
     best, since = _encoder(learner.mean), 0
     highest = worth(best, exam)
     for steps in each(rounds(lesson, learner.chance)):
-        for windows in steps:
-            if time.monotonic() > until:
-                break
+        for windows in steps[:most]:
             _step(learner, lesson, windows)
+        most -= len(steps)
         now = _encoder(learner.mean)
         reached = worth(now, exam)
         since += 1
         # Without shoppers who judge, or before anything is foretold, the last is the best.
         if reached > highest or not highest:
             best, highest, since = now, reached, 0
-        if since == PATIENCE or time.monotonic() > until:
+        if since == PATIENCE or most <= 0:
             break
     return best
 

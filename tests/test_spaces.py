@@ -14,7 +14,7 @@ from django.urls import reverse
 from behavior.events import Event
 from catalog.models import Scenario
 from catalog.scenarios import SOURCES
-from recommend import embed, erase, learn, tasks
+from recommend import embed, erase, evaluate, learn, tasks
 from recommend.pipeline import Ask, compose, serve
 from recommend.replay import replay
 from recommend.spaces import deeds, factors, newcomers, ridge, shoppers, store
@@ -448,3 +448,13 @@ def test_the_admin_shows_every_attempt(shop: None, client: Client) -> None:
     one = client.get(reverse("admin:recsite_spacerow_change", args=[name])).content.decode()
     assert "by their texts" in one
     boss.delete()
+
+
+@live
+def test_an_evaluation_says_that_the_live_ones_are_silent() -> None:
+    given(*[purchase(f"w{n}", "wool-1", at=20 * DAY) for n in range(20)])
+    plan = evaluate.Plan(minute(10 * DAY), "home", 10, None, 60)
+    assert evaluate.evaluate(plan).notes[-1] == (
+        "The live factors and sequence know what is held out here, and say nothing. --with-ranker teaches"
+        " others from what was known."
+    )

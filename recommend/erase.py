@@ -24,8 +24,7 @@ from catalog.countings import wanted
 from recommend import fold
 from recommend.projections import PROJECTIONS, Projection
 from recommend.ranker import habits, store
-from recommend.spaces import shoppers
-from recommend.spaces import store as spaces
+from recommend.spaces import retained, shoppers
 from recsite.db import METADATA, connection
 
 erasure = Table(
@@ -219,7 +218,7 @@ def _delete(
         inside.execute(text(statement), whom)
     habits.recount(inside, bought)
     store.owe_links(inside)
-    spaces.owe(inside)
+    retained.owe(inside)
     rejected.forget_found(refused, members.values() or refused.names)
     found = {"names": len(members), "events": events, "slates": slates}
     proof = inside.scalar(text(PROVE), found | {"asked_by": asked_by})

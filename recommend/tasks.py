@@ -16,8 +16,7 @@ from recommend.finetuning import attempt
 from recommend.images import unread
 from recommend.projections import PROJECTIONS
 from recommend.ranker import store
-from recommend.spaces import shoppers
-from recommend.spaces import store as spaces
+from recommend.spaces import retained, shoppers
 from recommend.spaces.learning import Course
 from recsite.db import cursor, if_alone
 
@@ -91,7 +90,7 @@ def teach() -> None:
     now = datetime.now(UTC)
     store.let_go()
     store.settle_links()
-    spaces.let_go()
+    retained.let_go()
     for said in Course().settle():
         logger.info("%s", said)
     if learn.is_due(now):

@@ -16,7 +16,7 @@ from behavior.events import Kind
 from recommend.goals import DEED
 from recommend.sources import FACTORS
 from recommend.spaces.deeds import Deeds, Whole
-from recommend.spaces.store import DIMENSIONS, Vectors
+from recommend.spaces.rows import DIMENSIONS, Vectors
 
 HELD_BACK: Final = 0.05
 ROUNDS: Final = 15

@@ -18,11 +18,12 @@ from recommend import blend, surely, vectors
 from recommend.blend import Lists
 from recommend.fold import HERE
 from recommend.sources import NAMES, POPULAR
-from recommend.spaces import factors, newcomers, shoppers, store, training
+from recommend.spaces import factors, newcomers, retained, shoppers, store, training
 from recommend.spaces.deeds import LEAST_KNOWN, Deeds, Whole, are_baskets, in_order, read
 from recommend.spaces.lesson import PLACES, Aim
 from recommend.spaces.network import Encoder
-from recommend.spaces.store import FACTORS, KINDS, MEMBERS, SEQUENCE, Live, Made, Placed
+from recommend.spaces.rows import Placed
+from recommend.spaces.store import FACTORS, KINDS, MEMBERS, SEQUENCE, InTheWay, Live, Made
 from recsite.db import one_snapshot
 from recsite.numbers import many
 
@@ -137,7 +138,10 @@ class Course:
             before = store.live(inside, kind)
         if why := _not_good_enough(judged, before):
             return _left(kind, f"{_figures(judged)}: {why}", until, judged)
-        return self.renew(kind, judged, until)
+        try:
+            return self.renew(kind, judged, until)
+        except InTheWay as error:
+            return _left(kind, str(error), until, judged)
 
     def renew(self, kind: str, judged: Judged, until: datetime) -> str:
         """Learn it from all there is, whatever it replaces."""
@@ -162,7 +166,7 @@ class Course:
     def settle(self) -> list[str]:
         """Learn anew what is live and has learned from somebody who was erased since; a sentence each."""
         with one_snapshot() as inside:
-            store.forget_owed(inside)
+            retained.forget_owed(inside)
             owing = [
                 (kind, live) for kind in KINDS if (live := store.live(inside, kind)) and live.owes
             ]

@@ -11,9 +11,10 @@ import numpy as np
 from sqlalchemy import Connection, text
 
 from recommend import vectors
-from recommend.spaces import ridge, store
+from recommend.spaces import ridge, rows, store
 from recommend.spaces.ridge import Ridge
-from recommend.spaces.store import MEMBERS, Placed
+from recommend.spaces.rows import Placed
+from recommend.spaces.store import MEMBERS
 
 LACKING: Final = """
 SELECT item FROM item_passage WHERE passage = ANY (:passages)
@@ -46,5 +47,5 @@ def place(inside: Connection, passages: Sequence[int]) -> None:
         lacking = text(LACKING.format(table=table))
         texts = ridge.read_texts(list(inside.scalars(lacking, {"passages": list(passages)})))
         if len(texts.keys):
-            store.copy(f"{table} (item, vector)", Placed(texts.keys, learned.place(texts.vectors)))
+            rows.copy(f"{table} (item, vector)", Placed(texts.keys, learned.place(texts.vectors)))
             inside.execute(text(MARK.format(table=table)), {"items": texts.keys.tolist()})

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from recommend.spaces import shoppers, store
+from recommend.spaces import rows, shoppers
 from recommend.spaces.store import ITEMS, MEMBERS, SEQUENCE
 
 NAME: Final = re.compile(r"[0-9a-f]{12}")
@@ -64,7 +64,7 @@ def show(inside: Connection, schema: str, spaces: Spaces, *, kept: bool = False)
     names = ", ".join(f"'{spaces.names[kind]}'" for kind in found)
     inside.exec_driver_sql(SPACE.format(schema=schema, names=names))
     if SEQUENCE in found:
-        store.copy(
+        rows.copy(
             "sequence_shopper (person, vector)", shoppers.all_in_front(spaces.names[SEQUENCE])
         )
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from recommend.spaces.store import Placed, Vectors
+from recommend.spaces.rows import Placed, Vectors
 from recsite.db import cursor
 
 HELD_BACK: Final = (0.1, 1.0, 10.0, 100.0)
@@ -43,7 +43,8 @@ UNKNOWN: Final = f"""
 SELECT item FROM (
     SELECT item, row_number() OVER (PARTITION BY passage ORDER BY item DESC) AS nth
     FROM item_passage JOIN embedding USING (passage) JOIN catalog_item ON catalog_item.id = item
-    WHERE item <> ALL (%s::int[])) AS unknown
+    WHERE NOT EXISTS (SELECT FROM unnest(%s::int[]) AS placed(item) WHERE placed.item = catalog_item.id)
+) AS unknown
 WHERE nth <= {OF_A_TEXT} ORDER BY item DESC LIMIT {NEWEST}
 """
 

@@ -20,11 +20,12 @@ from behavior.counted import MOVED
 from behavior.position import FRESH
 from behavior.user_state import KIND_LIST
 from recommend.fold import HERE
-from recommend.spaces import network, store
+from recommend.spaces import network
 from recommend.spaces.deeds import CHOSEN, HEADER, ROW, TRAILER, Whole, kinds
 from recommend.spaces.histories import Histories
 from recommend.spaces.network import Encoder
-from recommend.spaces.store import SEQUENCE, Placed
+from recommend.spaces.rows import DIMENSIONS, Placed, copy, read
+from recommend.spaces.store import SEQUENCE
 from recsite import db
 from recsite.db import cursor, one_snapshot
 
@@ -97,7 +98,7 @@ def _follow(inside: Connection) -> int:
     # What is lost with the power is encoded again.
     inside.execute(text("SET LOCAL synchronous_commit = off"))
     inside.execute(text(FORGET), {"persons": persons})
-    store.copy("sequence_shopper (person, vector)", _encoded(_encoder(live.name), persons))
+    copy("sequence_shopper (person, vector)", _encoded(_encoder(live.name), persons))
     told = {"snapshot": here.snapshot, "epoch": here.epoch, "name": live.name}
     inside.execute(text(MOVE), told)
     return len(persons)
@@ -118,7 +119,7 @@ def _encoded(encoder: Encoder, persons: Sequence[int]) -> Placed:
 
 def _of(encoder: Encoder, rows: Rows) -> Placed:
     dealt = rows["item"].astype(np.int64)
-    return encode(encoder, store.read("sequence_item", np.unique(dealt).tolist()), rows)
+    return encode(encoder, read("sequence_item", np.unique(dealt).tolist()), rows)
 
 
 def newest(encoder: Encoder, items: Placed) -> Placed:
@@ -136,7 +137,7 @@ def encode(encoder: Encoder, items: Placed, rows: Rows) -> Placed:
     found, is_known = places(items.keys, rows["item"].astype(np.int64))
     rows, found = rows[is_known], found[is_known]
     if not len(rows):
-        return Placed(np.zeros(0, np.int64), np.zeros((0, store.DIMENSIONS), np.float32))
+        return Placed(np.zeros(0, np.int64), np.zeros((0, DIMENSIONS), np.float32))
     persons, begins = np.unique(rows["person"].astype(np.int64), return_index=True)
     ends = np.append(begins[1:], len(rows)).astype(np.int64)
     told = Histories(

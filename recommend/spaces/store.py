@@ -8,13 +8,11 @@ where items lay stays known while a list is kept that was made of it, unless som
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 import psycopg
 from django.db import transaction
@@ -33,9 +31,8 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB
 
+from recommend.spaces.rows import DIMENSIONS, Placed, copy
 from recsite.db import METADATA, Xid8, connection, cursor
-
-DIMENSIONS: Final = 64
 
 FACTORS: Final = "factors"
 SEQUENCE: Final = "sequence"
@@ -148,53 +145,14 @@ UPDATE space SET is_live = true, live_since = now(), retired_at = NULL, network 
     snapshot = :snapshot, epoch = :epoch, owes = :owes
 WHERE name = :name
 """
-NEWEST: Final = "SELECT max(until) FROM space WHERE kind = :kind"
 FIND: Final = """
 SELECT name, network, ridge, judged::text, until, owes FROM space WHERE kind = :kind AND is_live
 """
 NAME: Final = "SELECT name FROM space WHERE kind = :kind AND is_live"
 
-OWE: Final = "UPDATE space SET owes = true WHERE is_live OR retired_at IS NOT NULL"
-OWING: Final = "SELECT name FROM space WHERE owes AND NOT is_live"
-# As store.UNNAMED of rankers.
-UNNAMED: Final = """
-SELECT name FROM space
-WHERE NOT is_live AND retired_at < now() - interval '1 day'
-  AND to_regclass('rec.' || kind || '_item_' || name) IS NOT NULL
-  AND NOT EXISTS (
-      SELECT FROM slate
-      WHERE id >= first_id(live_since) AND id < first_id(retired_at + interval '1 hour')
-        AND detail->'receipt'->'spaces'->kind->>0 = space.name)
-ORDER BY retired_at LIMIT :most
-"""
-LET_GO: Final = """
-UPDATE space SET network = NULL, ridge = NULL, owes = false WHERE name = ANY (:names)
-"""
-MOST_LET_GO: Final = 10
-
-ROW: Final = np.dtype([
-    ("fields", ">i2"), ("key_size", ">i4"), ("key", ">i4"), ("size", ">i4"),
-    ("dimensions", ">i2"), ("unused", ">i2"), ("vector", ">f2", (DIMENSIONS,)),
-])  # fmt: skip
-"""A row of COPY's binary format: an int and a halfvec, as pgvector sends it."""
-SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-END: Final = b"\xff\xff"
-
-Whole = npt.NDArray[np.int64]
-Vectors = npt.NDArray[np.float32]
-"""(rows, DIMENSIONS)."""
-
 
 class InTheWay(Exception):
     """Readers would not let go of the old vectors; what was learned is made again another time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Keys (items or persons) and where they lie."""
-
-    keys: Whole
-    vectors: Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,61 +266,3 @@ def _schema(hot: psycopg.Cursor[Any], table: str) -> str:
     """Whose table it is that is in front: the live one's, or a split's."""
     (schema,) = hot.execute(SCHEMA_OF, [table]).fetchone() or ("",)
     return str(schema)
-
-
-def copy(into: str, placed: Placed) -> None:
-    """Rows of (key, vector), as numbers: a shop has hundreds of thousands."""
-    rows = np.zeros(len(placed.keys), ROW)
-    rows["fields"], rows["key_size"], rows["key"] = 2, 4, placed.keys
-    rows["size"], rows["dimensions"], rows["vector"] = (
-        4 + 2 * DIMENSIONS,
-        DIMENSIONS,
-        placed.vectors,
-    )
-    with cursor() as hot, hot.copy(f"COPY {into} FROM STDIN (FORMAT binary)") as out:
-        out.write(SIGNATURE + rows.tobytes() + END)
-
-
-def read(table: str, keys: Sequence[int] | None = None) -> Placed:
-    """Where these lie, those that do, or all; in the order of their keys."""
-    chosen = (
-        "" if keys is None else f"WHERE item IN ({', '.join(map(str, map(int, keys))) or 'NULL'})"
-    )
-    query = (
-        f"COPY (SELECT item, vector FROM {table} {chosen} ORDER BY item) TO STDOUT (FORMAT binary)"
-    )
-    with cursor() as hot, hot.copy(query) as out:
-        said = b"".join(out)
-    rows = np.frombuffer(said[len(SIGNATURE) : -len(END)], dtype=ROW)
-    return Placed(rows["key"].astype(np.int64), rows["vector"].astype(np.float32))
-
-
-def newest_until(inside: Connection, kind: str) -> datetime | None:
-    """Where the log ended when one was last made, live or not."""
-    newest: datetime | None = inside.scalar(text(NEWEST), {"kind": kind})
-    return newest
-
-
-def owe(inside: Connection) -> None:
-    """Somebody was erased: what was learned before is to be learned anew."""
-    inside.execute(text(OWE))
-
-
-def forget_owed(inside: Connection) -> None:
-    """Drop what past versions had learned from who was erased: they cannot be learned as of then."""
-    _drop(inside, list(inside.scalars(text(OWING))))
-
-
-def let_go() -> int:
-    """Drop the past versions that nothing kept was made of; how many."""
-    with transaction.atomic(), connection() as inside:
-        names = list(inside.scalars(text(UNNAMED), {"most": MOST_LET_GO}))
-        _drop(inside, names)
-    return len(names)
-
-
-def _drop(inside: Connection, names: Sequence[str]) -> None:
-    for name in names:
-        for table in ITEMS:
-            inside.execute(text(DROP.format(schema="rec", table=f"{table}_{name}")))
-    inside.execute(text(LET_GO), {"names": list(names)})

@@ -91,6 +91,7 @@ def teach() -> None:
     store.let_go()
     store.settle_links()
     retained.let_go()
+    shoppers.forget_gone()
     for said in Course().settle():
         logger.info("%s", said)
     if learn.is_due(now):

@@ -307,7 +307,15 @@ def test_a_dump_in_another_cluster_is_encoded_anew() -> None:
 
 
 @live
-def test_the_worker_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_an_older_release_erased_is_forgotten_within_the_hour() -> None:
+    ask("DELETE FROM user_state WHERE person IN (SELECT subject FROM subject_key WHERE key = 'user:w3')"
+        " RETURNING person")  # fmt: skip
+    assert (shoppers.forget_gone(), shoppers.forget_gone()) == (1, 0)
+    assert "user:w3" not in standing()
+
+
+@live
+def test_the_worker_follows() -> None:
     given(view("newton", "wool-3"))
     tasks.advance()
     assert "user:newton" in standing()

@@ -59,6 +59,11 @@ STANDS: Final = f"SELECT name, snapshot, epoch FROM space WHERE kind = '{SEQUENC
 NETWORK: Final = "SELECT network FROM space WHERE name = %s"
 FORGET: Final = "DELETE FROM sequence_shopper WHERE person = ANY (:persons)"
 FORGET_ALL: Final = "DELETE FROM sequence_shopper"
+# During a deploy an older release may erase somebody, which does not know of vectors.
+FORGET_GONE: Final = """
+DELETE FROM sequence_shopper AS kept
+WHERE NOT EXISTS (SELECT FROM user_state WHERE user_state.person = kept.person)
+"""
 MOVE: Final = """
 UPDATE space SET snapshot = :snapshot, epoch = :epoch WHERE name = :name AND is_live
 """
@@ -71,6 +76,12 @@ Rows = npt.NDArray[Any]
 def alone() -> AbstractContextManager[None]:
     """Let nobody else write shoppers' vectors: one of before an erasure would bring its person back."""
     return db.alone("sequence")
+
+
+def forget_gone() -> int:
+    """Drop the vectors of whoever has no state any more; of how many."""
+    with alone(), one_snapshot() as inside:
+        return inside.execute(text(FORGET_GONE)).rowcount
 
 
 def follow() -> int:

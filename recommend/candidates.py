@@ -51,7 +51,8 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An item that may be shown. `score` is the fused sum of its parts' shares; `fame` how popular it
-    is in the whole shop (projections.popularity), where that was asked and is known."""
+    is in the whole shop (projections.popularity), where that was asked and is known; `said` a digest of
+    its text."""
 
     item: int
     item_id: str
@@ -59,7 +60,7 @@ class Candidate:
     parts: tuple[Part, ...]
     lineage: tuple[int, ...]
     brand: str
-    passage: int | None
+    said: int | None
     attributes: Mapping[str, Any]
     seller: str = ""
     fame: int | None = None
@@ -176,7 +177,7 @@ def _parameters(wanted: Wanted) -> dict[str, Any]:
 
 
 def _candidate(row: tuple[Any, ...], score: float) -> Candidate:
-    (item, item_id, _, sources, shares, becauses, lineage, brand, seller, fame, passage,
+    (item, item_id, _, sources, shares, becauses, lineage, brand, seller, fame, said,
      attributes) = row[:COLUMNS]  # fmt: skip
     parts = sorted(map(Part, sources, shares, becauses), key=lambda p: (-p.share, p.source))
     # Django's connection hands JSONB over as text.
@@ -188,7 +189,7 @@ def _candidate(row: tuple[Any, ...], score: float) -> Candidate:
         tuple(parts),
         tuple(lineage or ()),
         brand,
-        passage,
+        said,
         known,
         seller,
         fame,

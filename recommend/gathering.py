@@ -112,7 +112,7 @@ WHERE popularity.category = {popularity.EVERYTHING} AND popularity.item = fused.
 
 _BEST: Final = f"""
 SELECT fused.item, item_id, score, sources, shares, becauses, lineage, brand, seller,
-       CASE WHEN %(fame)s THEN ({_FAME}) END AS fame, passage,
+       CASE WHEN %(fame)s THEN ({_FAME}) END AS fame, item_passage.said,
        CASE WHEN %(attributes)s THEN attributes::text END AS attributes{{price}}
 FROM (SELECT * FROM fused ORDER BY {{first}}score DESC, item) AS fused
 JOIN catalog_item ON catalog_item.id = fused.item
@@ -131,7 +131,7 @@ _TURN: Final = f"""row_number() OVER (PARTITION BY source ORDER BY share DESC, i
 # For the ranker: one look-up more for each of the best, and all that the shopper ever bought.
 _TOLD: Final = f"""
 SELECT best.item, item_id, best.score, sources, shares, becauses, lineage, brand, seller, fame,
-       passage, attributes,
+       said, attributes,
        {features.COLUMNS}
 FROM ({_BEST.format(price=", price", first="turn, ")}) AS best {features.JOINS}
 ORDER BY best.score DESC, best.item
@@ -186,7 +186,7 @@ EXPLORING: Final = {
 # Items that the merchant pinned, where they may be shown.
 PINNED: Final = f"""
 SELECT catalog_item.id, item_id, 0.0::float8, ARRAY[]::int[], ARRAY[]::float8[], ARRAY[]::int[],
-       lineage, brand, seller, NULL, passage, attributes::text
+       lineage, brand, seller, NULL, item_passage.said, attributes::text
 FROM catalog_item
 LEFT JOIN catalog_category ON catalog_category.id = catalog_item.category_id
 LEFT JOIN item_passage ON item_passage.item = catalog_item.id

@@ -115,7 +115,7 @@ def fitting(
 
 def alike(a: Candidate, b: Candidate) -> float:
     """From 0 (nothing in common) to 1 (the same text)."""
-    if a.passage is not None and a.passage == b.passage:
+    if a.said is not None and a.said == b.said:
         return SAME_TEXT
     category = SAME_CATEGORY if a.lineage and a.lineage == b.lineage else 0.0
     brand = SAME_BRAND if a.brand and a.brand == b.brand else 0.0

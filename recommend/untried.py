@@ -37,7 +37,8 @@ CHOSEN: Final = ", ".join(
 NEWEST: Final = f"""
 SELECT catalog_item.id AS item, catalog_item.item_id, 0.0::float8 AS score, ARRAY[]::int[] AS sources,
        ARRAY[]::float8[] AS shares, ARRAY[]::int[] AS becauses, lineage, brand, seller,
-       NULL::bigint AS fame, passage, CASE WHEN %(attributes)s THEN attributes::text END AS attributes
+       NULL::bigint AS fame, item_passage.said,
+       CASE WHEN %(attributes)s THEN attributes::text END AS attributes
 FROM (
     SELECT fresh.id
     FROM (SELECT lineage[cardinality(lineage)] AS category

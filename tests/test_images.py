@@ -642,3 +642,14 @@ def test_a_process_with_a_host_that_is_none_ends_with_a_sentence() -> None:
         "recsite: RECSITE_IMAGE_HOSTS 'b/c' is no host. Name hosts without scheme and path, with"
         " commas: cdn.shop.example,images.shop.example:8443.\n",
     )
+
+
+def test_items_that_say_the_same_are_twins_whatever_they_show() -> None:
+    item("red", title="Shirt", image="red.png")
+    item("blue", title="Shirt", image="blue.png")
+    item("hat", title="Hat", image="red.png")
+    advance("content")
+    said = dict(ask("SELECT key, said FROM item_passage JOIN item_key USING (item)"))
+    passages_ = dict(ask("SELECT key, passage FROM item_passage JOIN item_key USING (item)"))
+    assert said["red"] == said["blue"] != said["hat"]
+    assert len(set(passages_.values())) == 3

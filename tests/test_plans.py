@@ -68,7 +68,7 @@ FILL = (
     SELECT n, (SELECT array_agg(sin(n * k)) FROM generate_series(1, 512) AS k)::real[]::halfvec(512)
     FROM generate_series(1, 1000) AS n
     """,
-    "INSERT INTO item_passage SELECT item, 1 + item % 1000, uuidv7() FROM item_key",
+    "INSERT INTO item_passage (item, passage, as_of) SELECT item, 1 + item % 1000, uuidv7() FROM item_key",
     *(
         f"INSERT INTO {table} SELECT {key},"
         f" (SELECT array_agg(sin({key} * k)) FROM generate_series(1, 64) AS k)::real[]::halfvec(64)"

@@ -14,7 +14,7 @@ from recommend.sources import AGAIN, POPULAR
 
 def candidate(item: int, score: float, **about: Any) -> Candidate:
     """A candidate with nothing in common with any other, unless `about` says so."""
-    plain: dict[str, Any] = {"parts": (), "lineage": (), "brand": "", "passage": None}
+    plain: dict[str, Any] = {"parts": (), "lineage": (), "brand": "", "said": None}
     known = plain | {"attributes": {}} | about
     return Candidate(item=item, item_id=f"i{item}", score=score, **known)
 
@@ -35,13 +35,13 @@ MUGS = [
     ("one", "other", "likeness"),
     [
         ({}, {}, 0.0),
-        ({"passage": 7}, {"passage": 7}, 1.0),
-        ({"passage": 7}, {"passage": 8}, 0.0),
+        ({"said": 7}, {"said": 7}, 1.0),
+        ({"said": 7}, {"said": 8}, 0.0),
         ({"brand": "Acme"}, {"brand": "Acme"}, 0.3),
         ({"lineage": (1, 2)}, {"lineage": (1, 2)}, 0.6),
         ({"lineage": (1, 2)}, {"lineage": (1, 3)}, 0.0),
         ({"lineage": (1,), "brand": "A"}, {"lineage": (1,), "brand": "A"}, 0.6 + 0.3),
-        ({"lineage": (1,), "brand": "A", "passage": 7}, {"lineage": (1,), "passage": 7}, 1.0),
+        ({"lineage": (1,), "brand": "A", "said": 7}, {"lineage": (1,), "said": 7}, 1.0),
     ],
 )
 def test_likeness_is_of_text_then_of_category_and_brand(
@@ -70,7 +70,7 @@ def test_only_the_first_places_are_chosen_the_rest_stay_by_score() -> None:
 
 
 def test_full_diversity_looks_at_likeness_alone_and_then_at_the_order() -> None:
-    twins = [candidate(1, 1.0, passage=7), candidate(2, 0.9, passage=7), candidate(3, 0.1)]
+    twins = [candidate(1, 1.0, said=7), candidate(2, 0.9, said=7), candidate(3, 0.1)]
     assert order(twins, diversity=1) == [1, 3, 2]
 
 
@@ -206,7 +206,7 @@ candidates = st.lists(
         brand=st.sampled_from(("", "A")),
         seller=st.sampled_from(("", "x", "y")),
         fame=st.sampled_from((None, 1, 2, 3)),
-        passage=st.sampled_from((None, 7, 8)),
+        said=st.sampled_from((None, 7, 8)),
     ),
     max_size=12,
     unique_by=lambda c: c.item,

@@ -12,7 +12,7 @@ from recommend.rules import is_about, pin, weigh
 
 
 def candidate(item: int, score: float = 1.0, **about: Any) -> Candidate:
-    plain: dict[str, Any] = {"parts": (), "lineage": (), "brand": "", "passage": None}
+    plain: dict[str, Any] = {"parts": (), "lineage": (), "brand": "", "said": None}
     known = plain | {"attributes": {}} | about
     return Candidate(item=item, item_id=f"i{item}", score=score, **known)
 

@@ -12,6 +12,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("passage", sa.Column("image", sa.Text(), nullable=True))
     op.alter_column("passage", "body", nullable=True)
+    op.add_column("item_passage", sa.Column("said", sa.Integer(), nullable=True))
     op.create_table(
         "unread_image",
         sa.Column("passage", sa.Integer(), autoincrement=False, nullable=False),
@@ -26,4 +27,5 @@ def downgrade() -> None:
     op.drop_table("unread_image")
     op.execute("DELETE FROM passage WHERE body IS NULL")
     op.alter_column("passage", "body", nullable=False)
+    op.drop_column("item_passage", "said")
     op.drop_column("passage", "image")

@@ -40,11 +40,12 @@ item_passage = Table(
     METADATA,
     Column("item", Integer, primary_key=True, autoincrement=False),
     Column("passage", Integer),
+    Column("said", Integer),
     Column("as_of", Uuid, nullable=False),
     Index("item_passage_passage_idx", "passage", "item"),
 )
 """The passage of each item as of its newest fact; none once it is removed, or has neither text
-nor image."""
+nor image. `said` is a digest of its text alone: items that say the same are twins, whatever they show."""
 
 TABLES: Final = (item_passage,)
 
@@ -61,8 +62,10 @@ _DIGEST: Final = """
 """
 
 # The newest fact of each item, and what it says: title, brand, category and description; image.
+_SAID: Final = "('x' || left(md5(body), 8))::bit(32)::int"
+
 _NEWEST: Final = f"""
-SELECT item, id, body, image, {_DIGEST} AS digest
+SELECT item, id, body, image, {_DIGEST} AS digest, {_SAID} AS said
 FROM (SELECT DISTINCT ON (item) item, id,
              CASE WHEN kind = {Kind.ITEM_CHANGED.value} THEN {_BODY} END AS body,
              CASE WHEN kind = {Kind.ITEM_CHANGED.value} THEN {_IMAGE} END AS image
@@ -82,11 +85,11 @@ ON CONFLICT (digest) DO NOTHING
 # A fact that comes late does not replace a newer one.
 DESCRIBE: Final = f"""
 WITH described AS (
-INSERT INTO item_passage AS old (item, passage, as_of)
-SELECT item, passage, newest.id
+INSERT INTO item_passage AS old (item, passage, said, as_of)
+SELECT item, passage, newest.said, newest.id
 FROM ({_NEWEST}) AS newest LEFT JOIN passage USING (digest)
 ORDER BY item
-ON CONFLICT (item) DO UPDATE SET passage = excluded.passage, as_of = excluded.as_of
+ON CONFLICT (item) DO UPDATE SET passage = excluded.passage, said = excluded.said, as_of = excluded.as_of
 WHERE old.as_of < excluded.as_of
 RETURNING passage
 )

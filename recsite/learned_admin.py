@@ -6,6 +6,8 @@ Every attempt is a row, with how good it was and why it serves or does not; noth
 from typing import Final
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from unfold.decorators import display
 
 from catalog.scenarios import SOURCES
@@ -170,6 +172,11 @@ class SpaceRowAdmin(ReadOnly):
     )
     ordering = ("-made_at", "kind")
     sortable_by = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SpaceRow]:
+        # A hundred kilobytes each, of which only a page of one asks whether they are there.
+        found: QuerySet[SpaceRow] = super().get_queryset(request).defer("ridge")
+        return found
 
     @display(description="model")
     def kind_of(self, row: SpaceRow) -> str:

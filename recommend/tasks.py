@@ -17,7 +17,6 @@ from recommend.images import unread
 from recommend.projections import PROJECTIONS
 from recommend.ranker import store
 from recommend.spaces import retained, shoppers
-from recommend.spaces.learning import Course
 from recsite.db import cursor, if_alone
 
 logger = logging.getLogger("recsite.tasks")
@@ -92,7 +91,7 @@ def teach() -> None:
     store.settle_links()
     retained.let_go()
     shoppers.forget_gone()
-    for said in Course().settle():
+    for said in learn.settle():
         logger.info("%s", said)
     if learn.is_due(now):
         done = learn.learn(now)

@@ -65,10 +65,22 @@ def _truncate(tables: list[str]) -> None:
                 raise
 
 
+# What a test left of its own: vectors of another length, and versions of spaces.
+NARROW = """
+SELECT format('ALTER TABLE rec.embedding ALTER vector TYPE halfvec(%s)', {dimensions})
+FROM pg_attribute WHERE attrelid = 'rec.embedding'::regclass AND attname = 'vector'
+  AND atttypmod <> {dimensions}
+UNION ALL
+SELECT format('DROP TABLE rec.%I', tablename) FROM pg_tables
+WHERE schemaname = 'rec' AND tablename ~ '^(factors|sequence)_item_'
+"""
+
+
 def wipe() -> None:
     """Empty the log, the projections and the catalogue; scenarios and partitions stay."""
     from django.db import connection
 
+    from recommend.encoders import DEFAULT
     from recsite.db import METADATA, cursor
 
     # With DATABASE_URL the server may be a real shop's: only its test database is ever emptied.
@@ -79,6 +91,8 @@ def wipe() -> None:
         hot.execute("SET session_replication_role = replica")
         _truncate(tables)
         hot.execute("SET session_replication_role = origin")
+        for (statement,) in hot.execute(NARROW.format(dimensions=DEFAULT.dimensions)).fetchall():
+            hot.execute(statement)
         # As if a worker were on its way: tests advance by hand, and have no broker to wake.
         hot.execute("UPDATE wakeup SET asked = true")
 

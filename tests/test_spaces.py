@@ -22,7 +22,7 @@ from recommend.spaces.deeds import Deeds
 from recommend.spaces.learning import Course, Judged
 from recommend.spaces.rows import Placed
 from recommend.spaces.store import FACTORS, KINDS, SEQUENCE
-from recsite.db import cursor, one_snapshot
+from recsite.db import one_snapshot
 from tests.given import (
     advance,
     ask,
@@ -119,7 +119,6 @@ def goods(committed: None) -> None:
 @pytest.fixture
 def shop(goods: None) -> Iterator[None]:
     """Their texts encoded, and both spaces learned from all of it."""
-    drop_retained()
     Scenario.objects.filter(name="home").update(diversity=0.0, **dict.fromkeys(SOURCES, 0.0))
     list(embed.embed())
     learned = Course()
@@ -127,13 +126,6 @@ def shop(goods: None) -> Iterator[None]:
         learned.renew(kind, GOOD, END)
     yield
     shoppers._encoder.cache_clear()
-
-
-def drop_retained() -> None:
-    """Tables of versions, which no wipe knows."""
-    with cursor() as hot:
-        for (name,) in ask(RETAINED):
-            hot.execute(f"DROP TABLE {name}")
 
 
 RETAINED: Final = "SELECT tablename FROM pg_tables WHERE tablename ~ '^(factors|sequence)_item_'"

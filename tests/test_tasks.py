@@ -240,6 +240,9 @@ def test_the_months_of_today_and_the_next_two_are_made_ahead(committed: None) ->
 
 def test_a_worker_has_a_thread_to_fold_with_while_all_that_takes_long_is_under_way() -> None:
     slow = [name for name, route in app.conf.task_routes.items() if route["queue"] == "embed"]
-    assert sorted(slow) == ["recommend.tasks.embed", "recommend.tasks.teach"]
-    assert app.conf.worker_concurrency == len(slow) + 1
+    assert sorted(slow) == [
+        "recommend.tasks.embed", "recommend.tasks.finetune", "recommend.tasks.teach"
+    ]  # fmt: skip
+    # Two of them wait for the same lock, and only one of the two is ever at work.
+    assert app.conf.worker_concurrency == len(slow)
     assert set(slow) <= set(app.tasks)

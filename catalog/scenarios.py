@@ -2,7 +2,7 @@
 
 Pure data. A weight says how much a source counts in the blend: `viewed` and `bought` are
 neighbours in shoppers' histories, `led` is what other events led to a purchase, `content`
-is likeness of text, `popular` and `trending` are counts, `again` is the shopper's own repeats,
+is likeness of text and image, `popular` and `trending` are counts, `again` is the shopper's own repeats,
 `shoppers` is what similar shoppers did, `linked` what all of a shopper's choices speak for,
 `factors` what lies near them all in the space of tastes, `sequence` what comes next.
 What came later than facts is off as shipped, and off wherever a fact does not name it.

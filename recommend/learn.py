@@ -79,6 +79,13 @@ def is_due(until: datetime) -> bool:
     return bool(spans) and (newest is None or spans[0][1] - newest >= PATIENCE)
 
 
+def waits(until: datetime) -> str:
+    """Why nothing is learned now, where it is not due."""
+    if not examples.windows(until):
+        return tune.EMPTY
+    return "learned within a day of the log's end, so they stay"
+
+
 def learn(until: datetime, each: Callable[..., Any] = iter) -> Learned:
     """Learn, judge, and make it live if it is good enough. `each` wraps the loops (progress).
 

@@ -133,6 +133,16 @@ def test_neither_one_text_twice_nor_what_is_days_apart_nor_what_was_only_shown_t
     assert told(pairs.collect(SPANS)) == (set(), [])
 
 
+def test_what_says_the_same_is_one_text_and_what_says_nothing_is_none(three: None) -> None:
+    item("jug", title="Jug", image="front.png")
+    item("jug2", title="Jug", image="back.png")
+    item("mute", image="mute.png")
+    advance("content")
+    for who in ("ann", "bob"):
+        given(chose(who, "jug", "jug2", "mute", "mug", at=0))
+    assert told(pairs.collect(SPANS)) == ({("Jug", "Mug")}, [])
+
+
 def test_who_is_hidden_teaches_nothing_and_judges_nothing(three: None) -> None:
     for who in ("ann", "bob"):
         given(chose(who, "mug", "cup", at=0), chose(who, "mug", "cup", at=25 * DAY))

@@ -649,7 +649,11 @@ def test_items_that_say_the_same_are_twins_whatever_they_show() -> None:
     item("blue", title="Shirt", image="blue.png")
     item("hat", title="Hat", image="red.png")
     advance("content")
-    said: dict[str, int] = dict(ask("SELECT key, said FROM item_passage JOIN item_key USING (item)"))
-    passages_: dict[str, int] = dict(ask("SELECT key, passage FROM item_passage JOIN item_key USING (item)"))
+    said: dict[str, int] = dict(
+        ask("SELECT key, said FROM item_passage JOIN item_key USING (item)")
+    )
+    passages_: dict[str, int] = dict(
+        ask("SELECT key, passage FROM item_passage JOIN item_key USING (item)")
+    )
     assert said["red"] == said["blue"] != said["hat"]
     assert len(set(passages_.values())) == 3

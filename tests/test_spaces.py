@@ -17,7 +17,18 @@ from catalog.scenarios import SOURCES
 from recommend import embed, erase, evaluate, learn, tasks
 from recommend.pipeline import Ask, compose, serve
 from recommend.replay import replay
-from recommend.spaces import deeds, factors, newcomers, retained, ridge, rows, shoppers, store
+from recommend.spaces import (
+    deeds,
+    factors,
+    learning,
+    newcomers,
+    retained,
+    ridge,
+    rows,
+    shoppers,
+    store,
+    training,
+)  # fmt: skip
 from recommend.spaces.deeds import Deeds
 from recommend.spaces.learning import Course, Judged
 from recommend.spaces.rows import Placed
@@ -470,5 +481,38 @@ def test_readers_in_the_way_are_named_and_the_rest_is_learned(
     stranger.execute("SELECT count(*) FROM factors_item")
     said = Course().publish(dict.fromkeys(KINDS, GOOD), END)
     stranger.execute("COMMIT")
-    assert said[0] == "factors: The factors were learned, but readers were in the way."
+    assert said[0] == "factors: learning failed: readers would not let go of what serves"
     assert said[1].endswith(": live")
+
+
+@live
+def test_where_too_little_is_left_after_an_erasure_none_serves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    erase.erase("user:w1", asked_by="a test")
+    monkeypatch.setattr(learning, "LEAST", 10_000)
+    said = learn.settle()
+    assert [sentence.split(", 10000")[1] for sentence in said] == [
+        " with 20 are needed; so none serves"
+    ] * 2
+    assert not any(is_live for _, is_live, _ in versions())
+    assert kept() == len(rows.read("factors_item").keys) == len(standing()) == 0
+    given(view("newton", "wool-3"))
+    assert (shoppers.follow(), learn.settle(), listed("newton", "factors")) == (0, [], [])
+
+
+@live
+def test_learning_that_fails_is_noted_and_leaves_what_serves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = rows.read("sequence_item").vectors
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(training, "train", fail)
+    said = Course().publish(dict.fromkeys(KINDS, GOOD), END)
+    assert said[0].endswith(": live")
+    assert said[1] == "sequence: learning failed: out of memory"
+    np.testing.assert_array_equal(rows.read("sequence_item").vectors, before)
+    assert ("learning failed: out of memory",) in ask("SELECT judged->>'why' FROM space")

@@ -40,4 +40,19 @@ class Migration(migrations.Migration):
         ("catalog", "0005_links"),
     ]
 
-    operations = [*added("factors"), *added("sequence")]
+    operations = [
+        *added("factors"),
+        *added("sequence"),
+        migrations.AlterField(
+            model_name="scenario",
+            name="content",
+            field=models.FloatField(
+                default=0.0,
+                help_text="Items whose texts and images are alike; also reaches items that are new.",
+                validators=[
+                    django.core.validators.MinValueValidator(0.0),
+                    django.core.validators.MaxValueValidator(1000.0),
+                ],
+            ),
+        ),
+    ]

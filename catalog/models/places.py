@@ -66,7 +66,7 @@ class Scenario(models.Model):
     viewed = _weight("Items that are looked at together.")
     bought = _weight("Items that are bought together.")
     led = _weight("Items that get bought after what the shopper did.")
-    content = _weight("Items whose texts are alike; also reaches items that are new.")
+    content = _weight("Items whose texts and images are alike; also reaches items that are new.")
     popular = _weight("What sells and is looked at most.")
     trending = _weight("What is rising right now.")
     again = _weight("What the shopper buys again and again.")

@@ -45,10 +45,17 @@ QUERIES: Final = 3
 TEXTS: Final = 20_000
 """Among so many texts of the shop what was chosen next is looked for; more only where more were chosen."""
 
-_CHOSEN: Final = """
-SELECT CASE WHEN person.subject IS NULL THEN event.subject ELSE person.person END AS person, id, passage
+# Of passages that say the same, and show something else, the first stands for all; some say nothing.
+_SAYING: Final = (
+    "SELECT said, min(passage) AS passage FROM item_passage WHERE said IS NOT NULL GROUP BY said"
+)
+
+_CHOSEN: Final = f"""
+SELECT CASE WHEN person.subject IS NULL THEN event.subject ELSE person.person END AS person, id,
+       saying.passage
 FROM event LEFT JOIN person USING (subject) JOIN item_passage USING (item)
-WHERE id >= first_id(:since) AND id < first_id(:until) AND passage IS NOT NULL
+JOIN ({_SAYING}) AS saying USING (said)
+WHERE id >= first_id(:since) AND id < first_id(:until)
   AND (CAST(:strengths AS float8[]))[signal(kind, detail)] > 0
   AND event.subject IS NOT NULL AND (person.subject IS NULL OR person.person IS NOT NULL)
 """
@@ -93,12 +100,11 @@ SELECT person, passage, wanted FROM (
 WHERE place <= {QUERIES} ORDER BY hashint4(person), person, place
 """
 
-BODIES: Final = """
+BODIES: Final = f"""
 SELECT passage, body FROM passage WHERE passage = ANY (:needed)
 UNION ALL (
     SELECT passage, body FROM passage
-    WHERE passage <> ALL (:needed) AND EXISTS (
-        SELECT FROM item_passage WHERE item_passage.passage = passage.passage)
+    WHERE passage <> ALL (:needed) AND passage IN (SELECT passage FROM ({_SAYING}) AS saying)
     ORDER BY digest LIMIT :more)
 """
 

@@ -61,9 +61,9 @@ _DIGEST: Final = """
     CASE WHEN image IS NULL THEN md5(body) ELSE md5(concat(md5(body), md5(image))) END::uuid
 """
 
-# The newest fact of each item, and what it says: title, brand, category and description; image.
 _SAID: Final = "('x' || left(md5(body), 8))::bit(32)::int"
 
+# The newest fact of each item, and what it says: title, brand, category and description; image.
 _NEWEST: Final = f"""
 SELECT item, id, body, image, {_DIGEST} AS digest, {_SAID} AS said
 FROM (SELECT DISTINCT ON (item) item, id,

@@ -50,6 +50,9 @@ TIMES: Final = 40
 GOES_ON: Final = 0.5
 """Of the steps, where it goes on from the window before."""
 
+FAILURES: Final = (ArithmeticError, MemoryError, RuntimeError, ValueError)
+"""What numpy, scipy, torch and implicit raise where they cannot go on. The blend and the ranker do."""
+
 ERASURES: Final = "SELECT max(erasure) FROM erasure"
 
 
@@ -83,11 +86,15 @@ class Course:
         self._alpha: float | None = None
         self._before: Known | None = None
         self._made: dict[datetime, list[Made]] = {}
+        self._failed = ""
 
     def within(self, inside: Connection, cut: datetime) -> None:
         """Learn from the log in front, which ends at the cut, and let it serve there."""
         if cut not in self._made:
-            self._made[cut] = self._learn(inside)
+            try:
+                self._made[cut] = self._learn(inside)
+            except FAILURES as error:
+                self._made[cut], self._failed = [], f"learning failed: {error}"
         for made in self._made[cut]:
             store.write(made)
             store.switch(inside, made, {}, cut)
@@ -132,6 +139,8 @@ class Course:
         return [self._publish(kind, judged.get(kind), until) for kind in KINDS]
 
     def _publish(self, kind: str, judged: Judged | None, until: datetime) -> str:
+        if self._failed:
+            return _left(kind, self._failed, until)
         if judged is None:
             return _left(kind, "no lists to judge it by, so none serves anew", until)
         with one_snapshot() as inside:
@@ -140,8 +149,8 @@ class Course:
             return _left(kind, f"{_figures(judged)}: {why}", until, judged)
         try:
             return self.renew(kind, judged, until)
-        except InTheWay as error:
-            return _left(kind, str(error), until, judged)
+        except (InTheWay, *FAILURES) as error:
+            return _left(kind, f"learning failed: {error}", until, judged)
 
     def renew(self, kind: str, judged: Judged, until: datetime) -> str:
         """Learn it from all there is, whatever it replaces."""
@@ -164,13 +173,27 @@ class Course:
         return f"{kind}: learned from {_learned(deeds)}; {_figures(judged)}: live"
 
     def settle(self) -> list[str]:
-        """Learn anew what is live and has learned from somebody who was erased since; a sentence each."""
+        """Learn anew what is live and has learned from somebody who was erased since; a sentence each.
+        Where too little is left for that, none serves."""
         with one_snapshot() as inside:
             retained.forget_owed(inside)
             owing = [
                 (kind, live) for kind in KINDS if (live := store.live(inside, kind)) and live.owes
             ]
-        return [self.renew(kind, Judged(**live.judged), live.until) for kind, live in owing]
+        return [self._settle(kind, live) for kind, live in owing]
+
+    def _settle(self, kind: str, live: Live) -> str:
+        try:
+            said = self.renew(kind, Judged(**live.judged), live.until)
+        except (InTheWay, *FAILURES) as error:
+            return f"{kind}: {error}"
+        with shoppers.alone(), one_snapshot() as inside:
+            left = store.live(inside, kind)
+            if left and left.owes and left.name == live.name:
+                store.withdraw(inside, kind)
+                retained.forget_owed(inside)
+                return f"{said}; so none serves"
+        return said
 
 
 def lacking(deeds: Deeds) -> str:

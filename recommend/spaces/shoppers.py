@@ -70,7 +70,7 @@ UPDATE space SET snapshot = :snapshot, epoch = :epoch WHERE name = :name AND is_
 
 
 Rows = npt.NDArray[Any]
-"""Deeds as histories.ROW has them, ordered by person and time."""
+"""Deeds as deeds.ROW has them, ordered by person and time."""
 
 
 def alone() -> AbstractContextManager[None]:

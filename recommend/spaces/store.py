@@ -137,6 +137,7 @@ INSERT INTO space (name, kind, judged, until, is_live)
 VALUES (:name, :kind, CAST(:judged AS jsonb), :until, false)
 ON CONFLICT (name) DO UPDATE SET judged = excluded.judged
 """
+EMPTY: Final = "DELETE FROM {table}"
 RETIRE: Final = (
     "UPDATE space SET is_live = false, retired_at = now() WHERE kind = :kind AND is_live"
 )
@@ -222,9 +223,7 @@ def publish(made: Made, judged: Mapping[str, Any], until: datetime) -> None:
             return
         except psycopg.errors.LockNotAvailable:
             if not left:
-                raise InTheWay(
-                    f"The {made.kind} were learned, but readers were in the way."
-                ) from None
+                raise InTheWay("readers would not let go of what serves") from None
             time.sleep(PAUSE)
 
 
@@ -260,6 +259,13 @@ def switch(inside: Connection, made: Made, judged: Mapping[str, Any], until: dat
         "name": made.name, "network": made.network, "ridge": made.ridge,
         "snapshot": made.snapshot, "epoch": made.epoch, "owes": made.owes,
     })  # fmt: skip
+
+
+def withdraw(inside: Connection, kind: str) -> None:
+    """Have none of this kind serve, and nothing of the live one stay."""
+    for table in MEMBERS[kind]:
+        inside.execute(text(EMPTY.format(table=table)))
+    inside.execute(text(RETIRE), {"kind": kind})
 
 
 def _schema(hot: psycopg.Cursor[Any], table: str) -> str:

@@ -119,6 +119,8 @@ class Command(BaseCommand):
     def _learn(self, *, again: bool) -> None:
         now = datetime.now(UTC)
         if not (again or learn.is_due(now)):
+            said = learn.waits(now)
+            self.stdout.write(f"weights, spaces and ranker: {said}")
             return
         done = learn.learn(now, lambda each: bar("ranker", of=list(each), unit=""))
         self.stdout.write(f"weights: {done.weights}")

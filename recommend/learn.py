@@ -24,7 +24,7 @@ from recommend.candidates import RANKED, Wanted
 from recommend.goals import GOALS
 from recommend.projections.popularity import EVERYTHING
 from recommend.ranker import examples, looks, store, training
-from recommend.ranker.examples import Example, Teach
+from recommend.ranker.examples import Example
 from recommend.ranker.looks import Looks
 from recommend.ranker.network import Network
 from recommend.ranker.store import LISTS, Judged, Ranker
@@ -108,21 +108,22 @@ def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     spans = examples.windows(until)
     looked = looks.read(spans[0][1]) if spans else looks.NONE
     course = Course(each)
-    lists = collecting(spans, each, course.within, looked)
+    lists = collecting(spans, each, course, looked)
     # Before the ranker, which must then beat what this blend makes.
     weights = _tune(lists, spans)
     goal, found = find(lists, LEAST)
-    spaces = course.publish(_judge_spaces(found, spans), spans[0][1]) if spans else []
+    spaces = course.publish(spans[0][1]) if spans else []
     return replace(_rank(goal, found, spans, each, looked), weights=weights, spaces=spaces)
 
 
-def _judge_spaces(found: Sequence[Example], spans: Spans) -> dict[str, learning.Judged]:
-    """On the lists of the last window, which came first."""
+def _without_unfit(found: Sequence[Example], spans: Spans, course: Course) -> list[Example]:
+    """The lists without what a space said that will not serve: judged on those of the last window."""
     last = [example for example in found if example.cut == spans[0][0]]
-    if len(last) < learning.LEAST_LISTS:
-        return {}
-    lists = blend.beside([example.heard for example in last], len(NAMES))
-    return learning.judge(lists, [example.person for example in last])
+    if len(last) >= learning.LEAST_LISTS:
+        lists = blend.beside([example.heard for example in last], len(NAMES))
+        course.judge(lists, [example.person for example in last])
+    silent = [NAMES.index(kind) for kind in course.unfit()]
+    return [examples.silenced(example, silent) for example in found] if silent else list(found)
 
 
 def _tune(lists: Lists, spans: Spans) -> str:
@@ -162,7 +163,7 @@ def _rank(
 
 
 def collecting(
-    spans: Spans, each: Callable[..., Any], teach: Teach, looked: Looks = looks.NONE
+    spans: Spans, each: Callable[..., Any], course: Course, looked: Looks = looks.NONE
 ) -> Lists:
     """They are collected when they are first asked for, and once: tuning and the ranker may have
     the same goal, or each its own. The oldest first, from whose spaces the later ones go on."""
@@ -171,11 +172,14 @@ def collecting(
     def lists(goal: str) -> list[Example]:
         if examples.most_lists(spans, GOALS[goal]) < min(LEAST, tune.LEAST):
             return []
-        return [
+        found = [
             example
             for span in reversed(spans)
-            for example in examples.collect(WANTED, *span, GOALS[goal], each, looked, teach=teach)
+            for example in examples.collect(
+                WANTED, *span, GOALS[goal], each, looked, teach=course.within
+            )
         ]
+        return _without_unfit(found, spans, course)
 
     return lists
 

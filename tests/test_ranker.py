@@ -90,6 +90,17 @@ def test_a_rank_is_of_how_many_its_source_says_more() -> None:
     assert not ranks[:, 1:].any()
 
 
+def test_a_source_that_is_silenced_is_as_if_it_had_said_nothing() -> None:
+    chance = np.random.default_rng(7)
+    said = chance.random((6, len(NAMES)))
+    quiet = said.copy()
+    quiet[:, [1, 4]] = 0
+    raw = [NOTHING] * 6
+    np.testing.assert_allclose(
+        features.silenced(matrix(said, raw, HOUR), [1, 4]), matrix(quiet, raw, HOUR), atol=1e-6
+    )
+
+
 # ── network and training ───────────────────────────────────────────────────────────────────
 
 

@@ -408,19 +408,24 @@ def test_readers_in_the_way_delay_the_switch_and_then_keep_what_serves(
 # ── whether one may serve ──────────────────────────────────────────────────────────────────
 
 
+def publish(judged: dict[str, Judged]) -> list[str]:
+    course = Course()
+    course._judged = judged
+    return course.publish(END)
+
+
 @live
 def test_a_worse_run_leaves_what_serves() -> None:
-    course = Course()
     before = rows.read("factors_item").vectors
     worse = {FACTORS: Judged(100, 0.12, 0.1), SEQUENCE: Judged(100, 0.05, 0.1)}
-    assert course.publish(worse, END) == [
+    assert publish(worse) == [
         "factors: alone NDCG@10 0.1200 on 100 lists, what is popular has 0.1000: the one that is live had"
         " reached more beside what is popular, so that stays",
         "sequence: alone NDCG@10 0.0500 on 100 lists, what is popular has 0.1000: what is popular is"
         " better, so it does not serve",
     ]
     np.testing.assert_array_equal(rows.read("factors_item").vectors, before)
-    assert course.publish({}, END)[0] == "factors: no lists to judge it by, so none serves anew"
+    assert publish({})[0] == "factors: no lists to judge it by, so none serves anew"
 
 
 @pytest.mark.usefixtures("committed")
@@ -445,7 +450,7 @@ def test_an_empty_log_teaches_nothing() -> None:
 def test_the_admin_shows_every_attempt(shop: None, client: Client) -> None:
     boss = User.objects.create_superuser("boss")
     client.force_login(boss)
-    Course().publish({}, END)
+    publish({})
     page = client.get(reverse("admin:recsite_spacerow_changelist")).content.decode()
     for said in (
         "factors (ALS)",
@@ -479,7 +484,7 @@ def test_readers_in_the_way_are_named_and_the_rest_is_learned(
     monkeypatch.setattr(store, "TRIES", 1)
     stranger.execute("BEGIN")
     stranger.execute("SELECT count(*) FROM factors_item")
-    said = Course().publish(dict.fromkeys(KINDS, GOOD), END)
+    said = publish(dict.fromkeys(KINDS, GOOD))
     stranger.execute("COMMIT")
     assert said[0] == "factors: learning failed: readers would not let go of what serves"
     assert said[1].endswith(": live")
@@ -511,7 +516,7 @@ def test_learning_that_fails_is_noted_and_leaves_what_serves(
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(training, "train", fail)
-    said = Course().publish(dict.fromkeys(KINDS, GOOD), END)
+    said = publish(dict.fromkeys(KINDS, GOOD))
     assert said[0].endswith(": live")
     assert said[1] == "sequence: learning failed: out of memory"
     np.testing.assert_array_equal(rows.read("sequence_item").vectors, before)

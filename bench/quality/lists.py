@@ -49,7 +49,7 @@ def _collected() -> Sequence[Any]:
     from recommend.spaces.learning import Course
 
     spans = examples.windows(datetime.now(UTC))
-    return learn.find(learn.collecting(spans, iter, Course().within), learn.LEAST)[1]
+    return learn.find(learn.collecting(spans, iter, Course()), learn.LEAST)[1]
 
 
 def write(path: Path, found: Sequence[Any]) -> None:

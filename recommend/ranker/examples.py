@@ -21,7 +21,7 @@ from recommend import candidates, goals, split
 from recommend.blend import Heard
 from recommend.candidates import Gathered, Wanted
 from recommend.goals import Goal
-from recommend.ranker import habits, links, looks
+from recommend.ranker import features, habits, links, looks
 from recommend.ranker.features import Matrix
 from recommend.ranker.looks import Looks
 from recsite.db import cursor
@@ -165,6 +165,14 @@ def _worth(gathered: Gathered, worth: Mapping[int, float] | None) -> npt.NDArray
 
 def _bought(gathered: Gathered, relevant: frozenset[int]) -> npt.NDArray[np.bool_]:
     return np.array([candidate.item in relevant for candidate in gathered.candidates], dtype=bool)
+
+
+def silenced(example: Example, silent: Sequence[int]) -> Example:
+    """The same, had these sources said nothing; by their place in sources.NAMES."""
+    said = example.heard.said.copy()
+    said[:, list(silent)] = 0
+    told = features.silenced(example.told, silent)
+    return replace(example, told=told, heard=replace(example.heard, said=said))
 
 
 def held_out(examples: Sequence[Example], part: int = 5) -> tuple[list[Example], list[Example]]:

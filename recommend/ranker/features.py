@@ -81,6 +81,15 @@ def matrix(shares: Shares, raw: Sequence[Sequence[float | None]], hour: int) -> 
     return np.stack(columns, axis=1).astype(np.float32)
 
 
+def silenced(told: Matrix, silent: Sequence[int]) -> Matrix:
+    """(candidates, features) of the same list, had these sources said nothing; by their place in NAMES."""
+    kept, sources = told.copy(), len(NAMES)
+    kept[:, [*silent, *(sources + place for place in silent)]] = 0
+    total = kept[:, :sources].astype(np.float64).sum(axis=1)
+    kept[:, 2 * sources : 2 * sources + 1] = np.stack(_of_list(total), axis=1)
+    return kept
+
+
 def _ranks(shares: Shares) -> list[npt.NDArray[np.float64]]:
     """Of how many candidates each source says more, as a logarithm: a share tells how much better the
     source's best is, a rank how many are."""

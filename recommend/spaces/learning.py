@@ -6,7 +6,7 @@ say of each alone decides whether what is learned from all goes live. It promise
 or was worse than what had been reached, leaves what serves as it is, and says so.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -86,6 +86,7 @@ class Course:
         self._alpha: float | None = None
         self._before: Known | None = None
         self._made: dict[datetime, list[Made]] = {}
+        self._judged: dict[str, Judged] = {}
         self._failed = ""
 
     def within(self, inside: Connection, cut: datetime) -> None:
@@ -134,9 +135,19 @@ class Course:
         rows = np.where(is_known[:, None], self._before.encoder.items[places], 0)
         return replace(self._before.encoder, items=rows.astype(np.float32))
 
-    def publish(self, judged: Mapping[str, Judged], until: datetime) -> list[str]:
+    def judge(self, lists: Lists, persons: Sequence[int]) -> None:
+        """Each kind alone, by lists of the last window, each of a person."""
+        self._judged = judge(lists, persons)
+
+    def unfit(self) -> list[str]:
+        """Kinds of which none will serve: what is learned from lists must not hear them."""
+        with one_snapshot() as inside:
+            absent = [kind for kind in KINDS if store.live(inside, kind) is None]
+        return [kind for kind in absent if not _is_fit(self._judged.get(kind))]
+
+    def publish(self, until: datetime) -> list[str]:
         """Learn from all there is and let it serve, each kind that is good enough; a sentence each."""
-        return [self._publish(kind, judged.get(kind), until) for kind in KINDS]
+        return [self._publish(kind, self._judged.get(kind), until) for kind in KINDS]
 
     def _publish(self, kind: str, judged: Judged | None, until: datetime) -> str:
         if self._failed:
@@ -223,9 +234,13 @@ def _alone(lists: Lists, persons: Sequence[int], source: int) -> float:
     return surely.mean(surely.by_shopper(persons, blend.ndcg(lists, weights).tolist()))
 
 
+def _is_fit(judged: Judged | None) -> bool:
+    return judged is not None and judged.ndcg >= judged.popular
+
+
 def _not_good_enough(judged: Judged, before: Live | None) -> str:
     """Why it may not replace what is live; nothing where it may."""
-    if judged.ndcg < judged.popular:
+    if not _is_fit(judged):
         return "what is popular is better, so it does not serve"
     if before and "ndcg" in before.judged and judged.skill < ENOUGH * Judged(**before.judged).skill:
         return "the one that is live had reached more beside what is popular, so that stays"

@@ -48,7 +48,7 @@ class Command(BaseCommand):
         _refuse(scenario)
         spans = examples.windows(datetime.now(UTC))
         begun = tunings.begin(scenario)
-        lists = learn.collecting(spans, _shown, Course(_shown).within)
+        lists = learn.collecting(spans, _shown, Course(_shown))
         goal, found = learn.find(lists, tune.LEAST)
         tuned = tune.tune(begun, goal, found, spans[0][1]) if spans else Tuned(tune.EMPTY)
         self.stdout.write(f"{scenario}: {tuned.said}")

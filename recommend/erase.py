@@ -25,6 +25,7 @@ from recommend import fold
 from recommend.projections import PROJECTIONS, Projection
 from recommend.ranker import habits, store
 from recommend.spaces import retained, shoppers
+from recommend.spaces import store as spaces
 from recsite.db import METADATA, connection
 
 erasure = Table(
@@ -219,6 +220,7 @@ def _delete(
     habits.recount(inside, bought)
     store.owe_links(inside)
     retained.owe(inside)
+    spaces.drop_left(inside)
     rejected.forget_found(refused, members.values() or refused.names)
     found = {"names": len(members), "events": events, "slates": slates}
     proof = inside.scalar(text(PROVE), found | {"asked_by": asked_by})

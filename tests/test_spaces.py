@@ -28,7 +28,7 @@ from recommend.spaces import (
     shoppers,
     store,
     training,
-)  # fmt: skip
+)
 from recommend.spaces.deeds import Deeds
 from recommend.spaces.learning import Course, Judged
 from recommend.spaces.rows import Placed
@@ -317,6 +317,32 @@ def test_whoever_an_older_release_erased_is_forgotten_within_the_hour() -> None:
     assert "user:w3" not in standing()
 
 
+def left_behind() -> list[str]:
+    """What a worker leaves that is killed between writing and switching."""
+    items = rows.read("sequence_item")
+    everyone = shoppers.newest(shoppers._encoder(_live(SEQUENCE)), items)
+    store.write(store.Made(SEQUENCE, {"sequence_item": items, "sequence_shopper": everyone}))
+    return unswitched()
+
+
+def unswitched() -> list[str]:
+    return [name for (name,) in ask("SELECT tablename FROM pg_tables WHERE tablename ~ '_next$'")]
+
+
+def _live(kind: str) -> str:
+    return str(ask(f"SELECT name FROM space WHERE is_live AND kind = '{kind}'")[0][0])
+
+
+@live
+def test_what_a_killed_worker_left_goes_with_whoever_is_erased_or_within_the_hour() -> None:
+    assert sorted(left_behind()) == ["sequence_item_next", "sequence_shopper_next"]
+    erase.erase("user:w1", asked_by="a test")
+    assert unswitched() == []
+    assert len(left_behind()) == 2
+    shoppers.forget_gone()
+    assert unswitched() == []
+
+
 @live
 def test_the_worker_follows() -> None:
     given(view("newton", "wool-3"))
@@ -386,6 +412,52 @@ def test_after_an_erasure_what_is_live_is_learned_anew_and_the_rest_goes() -> No
     assert kept() == 0
     assert not np.array_equal(rows.read("factors_item").vectors, before.vectors)
     assert [owes for _, is_live, owes in versions() if is_live] == [False, False]
+
+
+@live
+def test_what_cannot_be_learned_anew_after_an_erasure_ceases(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given(view("newton", "wool-3"))
+    hear("factors")
+    made, _ = serve(Ask("home", "user:newton"), END)
+    erase.erase("user:w1", asked_by="a test")
+    monkeypatch.setattr(learning, "LEAST", 10_000)
+    assert Course().settle() == [
+        f"{kind}: 532 deeds with 30 items that 2 shoppers know, 10000 with 20 are needed, so what knew"
+        " somebody who was erased does not serve any more"
+        for kind in KINDS
+    ]
+    assert [(is_live, owes) for _, is_live, owes in versions()] == [(False, False)] * 2
+    assert ask("SELECT count(network), count(ridge) FROM space") == [(0, 0)]
+    assert (listed("newton", "factors"), standing(), len(rows.read("factors_item").keys)) == (
+        [],
+        {},
+        0,
+    )
+    assert (
+        "the factors that served it are gone, for somebody was erased since"
+        in replay(_uuid(made)).causes
+    )
+    assert Course().settle() == []
+    monkeypatch.undo()
+    assert Course().renew(FACTORS, GOOD, END).endswith(": live")
+    assert listed("newton", "factors") != []
+
+
+@live
+def test_readers_in_the_way_of_settling_leave_the_rest_to_be_settled(
+    stranger: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "TRIES", 1)
+    erase.erase("user:w1", asked_by="a test")
+    stranger.execute("BEGIN")
+    stranger.execute("SELECT count(*) FROM factors_item")
+    said = Course().settle()
+    stranger.execute("COMMIT")
+    assert said[0] == "factors: The factors were learned, but readers were in the way."
+    assert said[1].endswith(": live")
+    assert [owes for kind, is_live, owes in versions() if is_live] == [True, False]
 
 
 @live
@@ -488,22 +560,6 @@ def test_readers_in_the_way_are_named_and_the_rest_is_learned(
     stranger.execute("COMMIT")
     assert said[0] == "factors: learning failed: readers would not let go of what serves"
     assert said[1].endswith(": live")
-
-
-@live
-def test_where_too_little_is_left_after_an_erasure_none_serves(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    erase.erase("user:w1", asked_by="a test")
-    monkeypatch.setattr(learning, "LEAST", 10_000)
-    said = learn.settle()
-    assert [sentence.split(", 10000")[1] for sentence in said] == [
-        " with 20 are needed; so none serves"
-    ] * 2
-    assert not any(is_live for _, is_live, _ in versions())
-    assert kept() == len(rows.read("factors_item").keys) == len(standing()) == 0
-    given(view("newton", "wool-3"))
-    assert (shoppers.follow(), learn.settle(), listed("newton", "factors")) == (0, [], [])
 
 
 @live

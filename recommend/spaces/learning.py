@@ -194,17 +194,14 @@ class Course:
         return [self._settle(kind, live) for kind, live in owing]
 
     def _settle(self, kind: str, live: Live) -> str:
+        with one_snapshot():
+            why = lacking(read())
+        if why:
+            return _ceased(kind, why)
         try:
-            said = self.renew(kind, Judged(**live.judged), live.until)
+            return self.renew(kind, Judged(**live.judged), live.until)
         except (InTheWay, *FAILURES) as error:
             return f"{kind}: {error}"
-        with shoppers.alone(), one_snapshot() as inside:
-            left = store.live(inside, kind)
-            if left and left.owes and left.name == live.name:
-                store.withdraw(inside, kind)
-                retained.forget_owed(inside)
-                return f"{said}; so none serves"
-        return said
 
 
 def lacking(deeds: Deeds) -> str:
@@ -251,6 +248,12 @@ def _left(kind: str, why: str, until: datetime, judged: Judged | None = None) ->
     with one_snapshot() as inside:
         store.note_left(inside, kind, {"why": why} | (asdict(judged) if judged else {}), until)
     return f"{kind}: {why}"
+
+
+def _ceased(kind: str, why: str) -> str:
+    with shoppers.alone(), one_snapshot() as inside:
+        store.cease(inside, kind)
+    return f"{kind}: {why}, so what knew somebody who was erased does not serve any more"
 
 
 def _figures(judged: Judged) -> str:

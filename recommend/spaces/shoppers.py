@@ -25,7 +25,7 @@ from recommend.spaces.deeds import CHOSEN, HEADER, ROW, TRAILER, Whole, kinds
 from recommend.spaces.histories import Histories
 from recommend.spaces.network import Encoder
 from recommend.spaces.rows import DIMENSIONS, Placed, copy, read
-from recommend.spaces.store import SEQUENCE
+from recommend.spaces.store import SEQUENCE, drop_left
 from recsite import db
 from recsite.db import cursor, one_snapshot
 
@@ -79,8 +79,10 @@ def alone() -> AbstractContextManager[None]:
 
 
 def forget_gone() -> int:
-    """Drop the vectors of whoever has no state any more; of how many."""
+    """Drop the vectors of whoever has no state any more, and all that were never switched in; of
+    how many the first."""
     with alone(), one_snapshot() as inside:
+        drop_left(inside)
         return inside.execute(text(FORGET_GONE)).rowcount
 
 

@@ -113,6 +113,7 @@ INDEX: Final = (
     f"CREATE INDEX {{table}}_next_vector_idx ON {_BESIDE} USING hnsw (vector halfvec_ip_ops)"
 )
 DROP: Final = "DROP TABLE IF EXISTS {schema}.{table} CASCADE"
+DROP_LEFT: Final = "DROP TABLE IF EXISTS rec.{table}_next"
 # Under its version's name, for replays.
 RETAIN: Final = (
     "DROP TABLE IF EXISTS {schema}.{table}_{old}",
@@ -137,7 +138,6 @@ INSERT INTO space (name, kind, judged, until, is_live)
 VALUES (:name, :kind, CAST(:judged AS jsonb), :until, false)
 ON CONFLICT (name) DO UPDATE SET judged = excluded.judged
 """
-EMPTY: Final = "DELETE FROM {table}"
 RETIRE: Final = (
     "UPDATE space SET is_live = false, retired_at = now() WHERE kind = :kind AND is_live"
 )
@@ -145,6 +145,11 @@ GO_LIVE: Final = """
 UPDATE space SET is_live = true, live_since = now(), retired_at = NULL, network = :network, ridge = :ridge,
     snapshot = :snapshot, epoch = :epoch, owes = :owes
 WHERE name = :name
+"""
+EMPTY: Final = "DELETE FROM {table}"
+CEASE: Final = """
+UPDATE space SET is_live = false, retired_at = now(), network = NULL, ridge = NULL, owes = false
+WHERE kind = :kind AND is_live
 """
 FIND: Final = """
 SELECT name, network, ridge, judged::text, until, owes FROM space WHERE kind = :kind AND is_live
@@ -261,11 +266,19 @@ def switch(inside: Connection, made: Made, judged: Mapping[str, Any], until: dat
     })  # fmt: skip
 
 
-def withdraw(inside: Connection, kind: str) -> None:
-    """Have none of this kind serve, and nothing of the live one stay."""
+def cease(inside: Connection, kind: str) -> None:
+    """Forget the live version and have none. To be called where nobody else writes."""
     for table in MEMBERS[kind]:
         inside.execute(text(EMPTY.format(table=table)))
-    inside.execute(text(RETIRE), {"kind": kind})
+    inside.execute(text(CEASE), {"kind": kind})
+
+
+def drop_left(inside: Connection) -> None:
+    """Drop what was written and never switched in, for a worker was killed or readers were in the way.
+    To be called where nobody else writes (shoppers.alone), for it might still be to come."""
+    for tables in MEMBERS.values():
+        for table in tables:
+            inside.execute(text(DROP_LEFT.format(table=table)))
 
 
 def _schema(hot: psycopg.Cursor[Any], table: str) -> str:

@@ -150,6 +150,15 @@ def test_who_is_hidden_teaches_nothing_and_judges_nothing(three: None) -> None:
     assert told(pairs.collect(SPANS)) == (set(), [("Mug", {"Cup"})])
 
 
+def test_an_image_without_a_text_teaches_nothing_and_is_no_text_of_the_shop(three: None) -> None:
+    item("photo", image="photo.jpg")
+    advance("content")
+    for who in ("ann", "bob"):
+        given(chose(who, "mug", "photo", "cup", at=0), chose(who, "photo", "mug", at=35 * DAY))
+    lesson = pairs.collect(SPANS)
+    assert (sorted(lesson.texts), told(lesson)) == (["Cup", "Jug", "Mug"], ({("Cup", "Mug")}, []))
+
+
 def test_what_is_chosen_after_the_cut_judges_and_does_not_teach(three: None) -> None:
     for who in ("ann", "bob"):
         given(chose(who, "mug", "cup", at=0))

@@ -173,6 +173,19 @@ def test_a_newcomer_is_placed_beside_its_likes_by_its_text() -> None:
 
 
 @live
+def test_of_many_items_of_one_text_the_newest_few_are_placed() -> None:
+    for n in range(12):
+        item(f"new {n:02}", title=f"{TITLES['wool']} of all sizes")
+    advance("content")
+    list(embed.embed())
+    names = {key: name for name, key in interned().items()}
+    newest = [f"new {n:02}" for n in range(12 - ridge.OF_A_TEXT, 12)]
+    for kind in KINDS:
+        placed = [names[key] for key in rows.read(f"{kind}_item").keys.tolist()]
+        assert [name for name in placed if name.startswith("new ")] == newest, kind
+
+
+@live
 def test_an_item_without_a_text_lies_nowhere() -> None:
     item("blank", price=3)
     advance("content")

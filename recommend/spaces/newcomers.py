@@ -16,10 +16,15 @@ from recommend.spaces.ridge import Ridge
 from recommend.spaces.rows import Placed
 from recommend.spaces.store import MEMBERS
 
-LACKING: Final = """
-SELECT item FROM item_passage WHERE passage = ANY (:passages)
-  AND NOT EXISTS (SELECT FROM {table} AS placed WHERE placed.item = item_passage.item) ORDER BY item
+LACKING: Final = f"""
+SELECT item FROM (
+    SELECT item, row_number() OVER (PARTITION BY passage ORDER BY item DESC) AS nth
+    FROM item_passage WHERE passage = ANY (:passages)) AS told
+WHERE nth <= {ridge.OF_A_TEXT}
+  AND NOT EXISTS (SELECT FROM {{table}} AS placed WHERE placed.item = told.item) ORDER BY item
 """
+# Else the version that is live might be another one once its table is written to.
+HOLD: Final = "LOCK TABLE {table} IN ROW EXCLUSIVE MODE"
 MARK: Final = "UPDATE {table} SET placed_xid = pg_current_xact_id() WHERE item = ANY (:items)"
 
 
@@ -40,6 +45,7 @@ def beside(known: Placed, encoder: str | None) -> tuple[Placed, Ridge | None]:
 def place(inside: Connection, passages: Sequence[int]) -> None:
     """Place the items of these texts, which have just been encoded, in what serves."""
     for kind, (table, *_) in MEMBERS.items():
+        inside.execute(text(HOLD.format(table=table)))
         live = store.live(inside, kind)
         learned = ridge.of_bytes(live.ridge) if live and live.ridge else None
         if learned is None or learned.encoder != vectors.live(inside):

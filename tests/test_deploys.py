@@ -190,6 +190,34 @@ def at_revision(revision: str) -> Iterator[Callable[[], psycopg.Connection[Any]]
             yield lambda: stack.enter_context(psycopg.connect(**wanted))
 
 
+def test_migrating_spaces_and_images_back_leaves_nothing_of_them() -> None:
+    with at_revision("head") as session, session() as shop:
+        for table in ("factors_item_0123456789ab", "sequence_item_next", "sequence_shopper_next"):
+            shop.execute(f"CREATE TABLE rec.{table} (item int)")
+        shop.execute(
+            "INSERT INTO rec.passage (body, image, digest) VALUES (NULL, 'a.jpg', uuidv7())"
+        )
+        shop.execute("INSERT INTO rec.passage (body, image, digest) VALUES ('a', NULL, uuidv7())")
+        shop.execute("INSERT INTO rec.unencoded SELECT passage FROM rec.passage")
+        shop.execute(
+            "INSERT INTO rec.item_passage (item, passage, as_of) SELECT passage, passage, digest FROM rec.passage"
+        )
+        shop.commit()
+        with transaction.atomic():
+            command.downgrade(schema.alembic_config(), "0015")
+        assert shop.execute(LEFT_OF_SPACES).fetchall() == []
+        assert shop.execute("SELECT passage FROM rec.unencoded").fetchall() == [(2,)]
+        assert shop.execute("SELECT passage FROM rec.item_passage ORDER BY item").fetchall() == [
+            (None,),
+            (2,),
+        ]
+
+
+LEFT_OF_SPACES: Final = """
+SELECT tablename FROM pg_tables WHERE schemaname = 'rec' AND tablename ~ '^(space|factors_|sequence_)'
+"""
+
+
 def test_a_migration_of_the_log_keeps_nobody_waiting_behind_a_long_reader() -> None:
     # The sessions end before the pool does, whose migration would wait for a reader for ever.
     with ThreadPoolExecutor(1) as pool, at_revision("0014") as session:

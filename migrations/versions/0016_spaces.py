@@ -63,6 +63,16 @@ def _place(table: str) -> None:
     )  # fmt: skip
 
 
+# Past versions, and what was written and never switched in.
+BESIDE = """
+SELECT tablename FROM pg_tables
+WHERE schemaname = 'rec'
+  AND tablename ~ '^((factors|sequence)_item_([0-9a-f]{12}|next)|sequence_shopper_next)$'
+"""
+
+
 def downgrade() -> None:
+    for table in list(op.get_bind().scalars(sa.text(BESIDE))):
+        op.drop_table(table, schema="rec")
     for table in ("sequence_shopper", "sequence_item", "factors_item", "space"):
         op.drop_table(table)

@@ -143,8 +143,14 @@ def _live() -> list[str]:
     with connection() as inside:
         has_ranker = store.live(inside) is not None
         kinds = [kind for kind in spaces.KINDS if spaces.live(inside, kind)]
-    return [*([RANKER] if has_ranker else []), *([_silent(kinds)] if kinds else [])]
+    taught = [ENCODER] if encoders.chosen().base else []
+    return [*taught, *([RANKER] if has_ranker else []), *([_silent(kinds)] if kinds else [])]
 
+
+ENCODER: Final = (
+    "The text encoder that serves was taught by the log, maybe also by what is held out here, so content"
+    " may look better than it is."
+)
 
 RANKER: Final = (
     "A ranker serves, but it has learned from what is held out here, so these are the lists of"

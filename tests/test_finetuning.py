@@ -14,7 +14,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from behavior.events import Event
-from recommend import embed, encoders, tasks
+from recommend import embed, encoders, evaluate, tasks
 from recommend.encoders import ENCODERS, ModelMissing, english, tuned
 from recommend.encoders.tuned import Gone, Weights
 from recommend.finetuning import adapter, attempt, judgement, layers, pairs, store
@@ -299,6 +299,14 @@ def test_a_better_one_goes_live_and_all_texts_are_encoded_anew_beside_and_switch
     assert vector("Late mug") != pytest.approx(
         ENCODERS["multilingual"].encode(["Late mug"])[0], abs=1e-2
     )
+
+
+def test_an_evaluation_says_that_the_encoder_was_taught(shop: None) -> None:
+    plan = evaluate.Plan(minute(20 * DAY), "home", 10, None, 20, "event")
+    assert evaluate.ENCODER not in evaluate.evaluate(plan).notes
+    assert attempt.attempt(END).name is not None
+    list(embed.embed())
+    assert evaluate.ENCODER in evaluate.evaluate(plan).notes
 
 
 def test_there_is_a_way_back_and_forth(shop: None) -> None:

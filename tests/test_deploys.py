@@ -200,7 +200,8 @@ def test_migrating_spaces_and_images_back_leaves_nothing_of_them() -> None:
         shop.execute("INSERT INTO rec.passage (body, image, digest) VALUES ('a', NULL, uuidv7())")
         shop.execute("INSERT INTO rec.unencoded SELECT passage FROM rec.passage")
         shop.execute(
-            "INSERT INTO rec.item_passage (item, passage, as_of) SELECT passage, passage, digest FROM rec.passage"
+            "INSERT INTO rec.item_passage (item, passage, as_of)"
+            " SELECT passage, passage, digest FROM rec.passage"
         )
         shop.commit()
         with transaction.atomic():

@@ -428,6 +428,25 @@ def test_after_an_erasure_what_is_live_is_learned_anew_and_the_rest_goes() -> No
 
 
 @live
+def test_whoever_an_older_release_erased_is_unlearned_once() -> None:
+    given(view("newton", "wool-3"))
+    Course().renew(FACTORS, GOOD, END)
+    assert kept() == 1
+    ask("INSERT INTO erasure (names, events, slates, asked_by) VALUES (1, 1, 1, 'an older release')"
+        " RETURNING erasure")  # fmt: skip
+    assert [said.endswith(": live") for said in Course().settle()] == [True, True]
+    assert (Course().settle(), kept()) == ([], 0)
+    assert {owes for *_, owes in versions()} == {False}
+
+
+@live
+def test_the_same_learned_again_is_kept_once() -> None:
+    Course().renew(FACTORS, GOOD, END)
+    Course().renew(FACTORS, GOOD, END)
+    assert (kept(), len(versions())) == (0, 2)
+
+
+@live
 def test_what_cannot_be_learned_anew_after_an_erasure_ceases(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -187,6 +187,7 @@ class Course:
         """Learn anew what is live and has learned from somebody who was erased since; a sentence each.
         Where too little is left for that, none serves."""
         with one_snapshot() as inside:
+            retained.owe_since(inside)
             retained.forget_owed(inside)
             owing = [
                 (kind, live) for kind in KINDS if (live := store.live(inside, kind)) and live.owes

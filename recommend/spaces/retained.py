@@ -14,6 +14,12 @@ from recommend.spaces.store import DROP, ITEMS
 from recsite.db import connection
 
 OWE: Final = "UPDATE space SET owes = true WHERE is_live OR retired_at IS NOT NULL"
+# During a deploy an older release may erase somebody, which does not know of spaces.
+OWE_SINCE: Final = """
+UPDATE space SET owes = true
+WHERE NOT owes AND (is_live OR to_regclass('rec.' || kind || '_item_' || name) IS NOT NULL)
+  AND EXISTS (SELECT FROM erasure WHERE erased_at > live_since)
+"""
 OWING: Final = "SELECT name FROM space WHERE owes AND NOT is_live"
 # As store.UNNAMED of rankers.
 UNNAMED: Final = """
@@ -35,6 +41,11 @@ MOST_LET_GO: Final = 10
 def owe(inside: Connection) -> None:
     """Somebody was erased: what was learned before is to be learned anew."""
     inside.execute(text(OWE))
+
+
+def owe_since(inside: Connection) -> None:
+    """The same of whoever an older release erased."""
+    inside.execute(text(OWE_SINCE))
 
 
 def forget_owed(inside: Connection) -> None:

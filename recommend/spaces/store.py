@@ -253,7 +253,8 @@ def switch(inside: Connection, made: Made, judged: Mapping[str, Any], until: dat
     with cursor() as hot:
         for table in made.placed:
             names = {"schema": _schema(hot, table), "table": table, "old": old}
-            away = RETAIN if old and table in ITEMS else (DROP,)
+            # The same deeds may teach the same again: then nothing is past.
+            away = RETAIN if old not in (None, made.name) and table in ITEMS else (DROP,)
             for statement in (*away, *SWITCH):
                 hot.execute(statement.format(**names))
     note(inside, made.name, made.kind, judged, until)

@@ -186,6 +186,23 @@ def test_of_many_items_of_one_text_the_newest_few_are_placed() -> None:
 
 
 @live
+def test_a_text_that_was_encoded_while_a_space_was_learned_is_placed_once_it_is_live() -> None:
+    ((since,),) = ask("SELECT pg_current_snapshot()::text")
+    item("late wool", title=f"{TITLES['wool']} 98")
+    advance("content")
+    list(embed.embed())
+    late = interned()["late wool"]
+    before = rows.read("factors_item")
+    ask("DELETE FROM factors_item WHERE item = %s RETURNING item", late)
+    newcomers.place_since(since)
+    newcomers.place_since(since)
+    after = rows.read("factors_item")
+    np.testing.assert_array_equal(after.keys, before.keys)
+    np.testing.assert_array_equal(after.vectors, before.vectors)
+    assert ask("SELECT item FROM factors_item WHERE placed_xid IS NOT NULL") == [(late,)]
+
+
+@live
 def test_an_item_without_a_text_lies_nowhere() -> None:
     item("blank", price=3)
     advance("content")

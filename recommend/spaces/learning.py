@@ -168,6 +168,7 @@ class Course:
         with one_snapshot() as inside:
             deeds, erasures = read(), inside.scalar(text(ERASURES))
             text_encoder = vectors.live(inside)
+            since = inside.execute(text(HERE)).one().snapshot
         if why := lacking(deeds):
             return _left(kind, why, until)
         if kind == FACTORS:
@@ -181,6 +182,7 @@ class Course:
                 if encoder is not None:
                     made = _with_shoppers(made, encoder, inside)
             store.publish(replace(made, owes=owes), asdict(judged), until)
+        newcomers.place_since(since)
         return f"{kind}: learned from {_learned(deeds)}; {_figures(judged)}: live"
 
     def settle(self) -> list[str]:

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from django.db import transaction
 from sqlalchemy import Connection, text
 
 from recommend import vectors
-from recommend.spaces import ridge, rows, store
+from recommend.spaces import ridge, rows
 from recommend.spaces.ridge import Ridge
 from recommend.spaces.rows import Placed
 from recommend.spaces.store import MEMBERS
+from recsite.db import connection
 
 LACKING: Final = f"""
 SELECT item FROM (
@@ -23,8 +25,16 @@ SELECT item FROM (
 WHERE nth <= {ridge.OF_A_TEXT}
   AND NOT EXISTS (SELECT FROM {{table}} AS placed WHERE placed.item = told.item) ORDER BY item
 """
-# Else the version that is live might be another one once its table is written to.
-HOLD: Final = "LOCK TABLE {table} IN ROW EXCLUSIVE MODE"
+# Else the version that is live might be another one once its table is written to, or two place the same.
+HOLD: Final = "LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"
+# Not the network, which is large and says where shoppers stand.
+RIDGE: Final = "SELECT ridge FROM space WHERE kind = :kind AND is_live"
+SINCE: Final = """
+SELECT passage FROM embedding
+WHERE encoded_xid >= pg_snapshot_xmin(CAST(:since AS pg_snapshot))
+  AND NOT pg_visible_in_snapshot(encoded_xid, CAST(:since AS pg_snapshot))
+ORDER BY passage
+"""
 MARK: Final = "UPDATE {table} SET placed_xid = pg_current_xact_id() WHERE item = ANY (:items)"
 
 
@@ -46,8 +56,8 @@ def place(inside: Connection, passages: Sequence[int]) -> None:
     """Place the items of these texts, which have just been encoded, in what serves."""
     for kind, (table, *_) in MEMBERS.items():
         inside.execute(text(HOLD.format(table=table)))
-        live = store.live(inside, kind)
-        learned = ridge.of_bytes(live.ridge) if live and live.ridge else None
+        said = inside.scalar(text(RIDGE), {"kind": kind})
+        learned = ridge.of_bytes(said) if said else None
         if learned is None or learned.encoder != vectors.live(inside):
             continue
         lacking = text(LACKING.format(table=table))
@@ -55,3 +65,10 @@ def place(inside: Connection, passages: Sequence[int]) -> None:
         if len(texts.keys):
             rows.copy(f"{table} (item, vector)", Placed(texts.keys, learned.place(texts.vectors)))
             inside.execute(text(MARK.format(table=table)), {"items": texts.keys.tolist()})
+
+
+def place_since(snapshot: str) -> None:
+    """Place the items of all texts that were encoded since then: a version that was learned meanwhile
+    has not met them."""
+    with transaction.atomic(), connection() as inside:
+        place(inside, list(inside.scalars(text(SINCE), {"since": snapshot})))

@@ -88,6 +88,18 @@ def test_what_stood_at_one_place_only_tells_nothing(committed: None) -> None:
     assert looks.read(minute(DAY)).choices == 0
 
 
+def test_a_thing_that_tells_nothing_leaves_no_gap(
+    committed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "LEAST", 1)
+    given(*[view("bob", name, at=n) for n, name in enumerate(("mug", "cup", "jug"))])
+    slate = served("mug", "cup", "jug", at=4)
+    served("jug", "cup", "mug", at=5)
+    given(view("anon:1", "mug", at=6, slate=slate), view("anon:2", "jug", at=6, slate=slate))
+    advance("attribution")
+    assert looks.read(minute(DAY)).places["home"].tolist() == [1.0, 1.0, 1.0]
+
+
 def test_places_of_lists_for_different_shoppers_are_not_compared(committed: None) -> None:
     """What stands higher for whom likes it more is taken more for another reason."""
     given(view("ann", "mug"), view("bob", "mug"), view("bob", "cup"))

@@ -150,7 +150,9 @@ def read(until: datetime) -> Looks:
 
 def _stood(rows: Sequence[tuple[int, ...]]) -> Stood:
     thing, place, shown, chosen = np.array(rows, dtype=np.int64).T
-    return Stood(thing - thing.min(), place - 1, shown.astype(float), chosen.astype(float))
+    # Those in between stood at one place only, or were never chosen.
+    thing = np.unique(thing, return_inverse=True)[1]
+    return Stood(thing, place - 1, shown.astype(float), chosen.astype(float))
 
 
 def estimate(stood: Stood) -> Vector:

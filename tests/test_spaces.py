@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
 import psycopg
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -22,6 +24,7 @@ from recommend.spaces import (
     factors,
     learning,
     newcomers,
+    past,
     retained,
     ridge,
     rows,
@@ -415,6 +418,37 @@ def _uuid(slate: str) -> Any:
     import uuid
 
     return uuid.UUID(slate)
+
+
+def _renew(kind: str) -> None:
+    try:
+        Course().renew(kind, GOOD, END)
+    finally:
+        connection.close()
+
+
+@live
+def test_a_version_that_retires_while_a_list_is_made_again_is_found_among_the_retained() -> None:
+    given(view("newton", "wool-3"))
+    name, before = _live(FACTORS), rows.read("factors_item")
+    with one_snapshot() as inside:
+        assert ask("SELECT count(*) FROM space WHERE is_live") == [(2,)]
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(_renew, FACTORS).result()
+        ((kind, table),) = past._found(inside, past.Spaces({FACTORS: name}))
+        after = rows.read(table)
+    assert (kind, table) == (FACTORS, f"rec.factors_item_{name}")
+    np.testing.assert_array_equal(after.vectors, before.vectors)
+
+
+@live
+def test_a_version_that_is_live_again_is_no_past_one() -> None:
+    first = _live(FACTORS)
+    given(view("newton", "wool-3"))
+    Course().renew(FACTORS, GOOD, END)
+    erase.erase("user:newton", asked_by="a test")
+    Course().renew(FACTORS, GOOD, END)
+    assert (_live(FACTORS), kept()) == (first, 1)
 
 
 @live

@@ -33,6 +33,13 @@ ORDER BY kind, live_since DESC
 """
 
 
+HOLD: Final = "LOCK TABLE {table} IN ACCESS SHARE MODE"
+IS_THERE: Final = "SELECT to_regclass(:found) IS NOT NULL"
+IS_LIVE: Final = (
+    "SELECT EXISTS (SELECT FROM rec.space WHERE kind = :kind AND name = :name AND is_live)"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Spaces:
     """Which served, by kind; `placed` is a condition on the transaction placed_xid that placed an item
@@ -81,9 +88,10 @@ def _found(inside: Connection, spaces: Spaces) -> Iterator[tuple[str, str]]:
         if kind not in MEMBERS or not NAME.fullmatch(name):
             continue
         table = f"rec.{MEMBERS[kind][0]}"
-        live = inside.scalar(
-            text("SELECT name FROM rec.space WHERE kind = :kind AND is_live"), {"kind": kind}
-        )
-        found = table if live == name else f"{table}_{name}"
-        if inside.scalar(text("SELECT to_regclass(:found) IS NOT NULL"), {"found": found}):
-            yield kind, found
+        # It may have retired since our snapshot, which shows rows as they were and tables under the
+        # names that they have now. From here on they keep them.
+        inside.execute(text(HOLD.format(table=table)))
+        if inside.scalar(text(IS_THERE), {"found": f"{table}_{name}"}):
+            yield kind, f"{table}_{name}"
+        elif inside.scalar(text(IS_LIVE), {"kind": kind, "name": name}):
+            yield kind, table

@@ -255,6 +255,8 @@ def switch(inside: Connection, made: Made, judged: Mapping[str, Any], until: dat
             names = {"schema": _schema(hot, table), "table": table, "old": old}
             # The same deeds may teach the same again: then nothing is past.
             away = RETAIN if old not in (None, made.name) and table in ITEMS else (DROP,)
+            # One that was live before is not past any more.
+            hot.execute(DROP.format(schema=names["schema"], table=f"{table}_{made.name}"))
             for statement in (*away, *SWITCH):
                 hot.execute(statement.format(**names))
     note(inside, made.name, made.kind, judged, until)

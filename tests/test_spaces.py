@@ -316,6 +316,17 @@ def test_following_gives_what_filling_gives() -> None:
 
 
 @live
+def test_of_more_than_can_be_followed_at_once_the_others_stand_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given(view("w1", "iron-3", at=DAY), view("w2", "iron-4", at=DAY + 1))
+    monkeypatch.setattr(shoppers, "MOST", 1)
+    assert shoppers.follow() == 2
+    assert {"user:w1", "user:w2"} & set(standing()) == {"user:w2"}
+    assert standing() == {name: at for name, at in at_once().items() if name != "user:w1"}
+
+
+@live
 def test_who_only_disliked_or_dealt_with_what_nobody_knows_stands_nowhere() -> None:
     item("odd", title="odd")
     given(rate("dis", "wool-1", 0), view("odder", "odd"))

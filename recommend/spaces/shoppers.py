@@ -41,7 +41,7 @@ WITH moved AS ({MOVED}), everyone AS (
     UNION SELECT before FROM moved UNION SELECT after FROM moved
 )
 SELECT person FROM everyone LEFT JOIN user_state USING (person) WHERE person IS NOT NULL
-ORDER BY ids[1] DESC NULLS FIRST LIMIT {MOST}
+ORDER BY ids[1] DESC NULLS FIRST
 """
 THOSE: Final = "SELECT unnest(ARRAY[{persons}]::int[]) AS person"
 NEWEST: Final = f"SELECT person FROM user_state ORDER BY ids[1] DESC LIMIT {MOST}"
@@ -111,7 +111,8 @@ def _follow(inside: Connection) -> int:
     # What is lost with the power is encoded again.
     inside.execute(text("SET LOCAL synchronous_commit = off"))
     inside.execute(text(FORGET), {"persons": persons})
-    copy("sequence_shopper (person, vector)", _encoded(_encoder(live.name), persons))
+    # Where the others stood they do not stand any more.
+    copy("sequence_shopper (person, vector)", _encoded(_encoder(live.name), persons[:MOST]))
     told = {"snapshot": here.snapshot, "epoch": here.epoch, "name": live.name}
     inside.execute(text(MOVE), told)
     return len(persons)

@@ -189,8 +189,6 @@ def _notes(plan: Plan, seen: str, judgement: Judgement) -> list[str]:
         said.append(f"Silent in these lists: {', '.join(plan.without)}.")
     if plan.cut is None:
         said.append("Everybody else's facts are known, also those of later than a shopper's list.")
-    if encoders.chosen().base:
-        said.append("The text encoder was taught by the log, maybe also by what is held out here.")
     gone = [one.month for one in coverage.archived()]
     if gone:
         said.append(f"Histories lack the archived months ({coverage.spans(gone)}).")

@@ -549,7 +549,7 @@ def test_readers_in_the_way_of_settling_leave_the_rest_to_be_settled(
     stranger.execute("SELECT count(*) FROM factors_item")
     said = Course().settle()
     stranger.execute("COMMIT")
-    assert said[0] == "factors: The factors were learned, but readers were in the way."
+    assert said[0] == "factors: readers would not let go of what serves"
     assert said[1].endswith(": live")
     assert [owes for kind, is_live, owes in versions() if is_live] == [True, False]
 

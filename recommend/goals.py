@@ -25,6 +25,12 @@ GOALS: Final[Mapping[str, Goal]] = {
 """By name, the one that says most of a list first; each also counts what those before it count."""
 
 
+CHOSEN: Final = f"""
+kinds & {sum(1 << kind for kind in DEED)} <> 0 AND kinds & {1 << Kind.DISMISS} = 0
+"""
+"""Of a row of user_item: whether the shopper chose the item in any way, and did not dismiss it."""
+
+
 def strengths(goal: Goal) -> list[float]:
     """Above 0 for each signal that reaches the goal, in the order of signals: a rating only where
     it is above the middle."""

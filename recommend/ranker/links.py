@@ -11,11 +11,10 @@ from typing import Final
 import numpy as np
 from sqlalchemy import ARRAY, Column, Connection, Integer, Table, Text, text
 
-from behavior.events import Kind
-from recommend.goals import DEED
+from recommend.goals import CHOSEN
 from recommend.ranker.ease import Choices, Whole, neighbours
 from recommend.sources import LINKED
-from recsite.db import METADATA, cursor, keep_in_line
+from recsite.db import METADATA, copied, cursor, keep_in_line
 
 item_link = Table(
     "item_link",
@@ -51,27 +50,19 @@ SHOPPERS: Final = 100_000
 LEAST_KNOWN: Final = 3
 """Shoppers who chose an item that is linked."""
 
-_CHOSEN: Final = f"""
-kinds & {sum(1 << kind for kind in DEED)} <> 0 AND kinds & {1 << Kind.DISMISS} = 0
-"""
-
 # Numbers from 0 on, densely; the order of items is that of how well they are known.
 KNOWN: Final = f"""
 CREATE TEMP TABLE linked ON COMMIT DROP AS
 SELECT item, (row_number() OVER (ORDER BY count(*) DESC, item))::int - 1 AS place
-FROM user_item WHERE {_CHOSEN}
+FROM user_item WHERE {CHOSEN}
 GROUP BY item HAVING count(*) >= {LEAST_KNOWN} ORDER BY count(*) DESC, item LIMIT {ITEMS}
 """
 CHOICES: Final = f"""
-COPY (
-    SELECT came.place, linked.place
-    FROM (SELECT person, (row_number() OVER (ORDER BY ids[1] DESC))::int - 1 AS place
-          FROM user_state ORDER BY ids[1] DESC LIMIT {SHOPPERS}) AS came
-    JOIN user_item USING (person) JOIN linked USING (item) WHERE {_CHOSEN}
-) TO STDOUT (FORMAT binary)
+SELECT came.place, linked.place
+FROM (SELECT person, (row_number() OVER (ORDER BY ids[1] DESC))::int - 1 AS place
+      FROM user_state ORDER BY ids[1] DESC LIMIT {SHOPPERS}) AS came
+JOIN user_item USING (person) JOIN linked USING (item) WHERE {CHOSEN}
 """
-HEADER, TRAILER = 19, 2
-"""Bytes of COPY's binary format before the rows and behind them."""
 
 ROW: Final = np.dtype(
     [("fields", ">i2"), ("a", ">i4"), ("shopper", ">i4"), ("b", ">i4"), ("item", ">i4")]
@@ -94,9 +85,7 @@ def fill(inside: Connection, ranker: str) -> None:
 
 def _choices() -> Choices:
     """As numbers, without an object a row: a shop has millions."""
-    with cursor() as hot, hot.copy(CHOICES) as out:
-        said = b"".join(out)
-    rows = np.frombuffer(said[HEADER:-TRAILER], dtype=ROW)
+    rows = np.frombuffer(copied(CHOICES), dtype=ROW)
     return np.stack([rows["shopper"], rows["item"]], axis=1).astype(np.int32)
 
 
@@ -117,7 +106,7 @@ FROM (
     SELECT linked.item, sum(linked.weight) AS score,
            (max((linked.weight::bigint << 32) + own.item) & 4294967295)::int AS because
     FROM (SELECT item FROM user_item
-          WHERE person = (SELECT person FROM shopper) AND {_CHOSEN}
+          WHERE person = (SELECT person FROM shopper) AND {CHOSEN}
             AND (%(weights)s::float8[])[{LINKED}] > 0
           ORDER BY last DESC LIMIT {HEARD}) AS own
     JOIN item_link AS known ON known.ranker = %(ranker)s AND known.item = own.item,

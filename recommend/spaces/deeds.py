@@ -13,7 +13,7 @@ import numpy.typing as npt
 from behavior.events import Kind
 from recommend.goals import DEED, strengths
 from recommend.spaces.histories import Histories
-from recsite.db import cursor
+from recsite.db import copied
 
 MOST: Final = 1_000_000
 """The newest deeds that are read."""
@@ -28,19 +28,16 @@ LEAST_KNOWN: Final = 2
 CHOSEN: Final = ", ".join(str(n) for n, strength in enumerate(strengths(DEED), 1) if strength > 0)
 
 NEWEST: Final = f"""
-COPY (
-    SELECT person, item, signal::int, hour_of(id) FROM (
-        SELECT id, CASE WHEN person.subject IS NULL THEN event.subject ELSE person.person END AS person,
-               item, signal(kind, detail) AS signal
-        FROM event LEFT JOIN person USING (subject)
-        WHERE kind IN ({", ".join(str(kind.value) for kind in DEED)})
-          AND event.subject IS NOT NULL AND item IS NOT NULL
-        ORDER BY id DESC LIMIT {MOST}) AS deed
-    WHERE person IS NOT NULL AND signal IN ({CHOSEN})
-    ORDER BY person, id
-) TO STDOUT (FORMAT binary)
+SELECT person, item, signal::int, hour_of(id) FROM (
+    SELECT id, CASE WHEN person.subject IS NULL THEN event.subject ELSE person.person END AS person,
+           item, signal(kind, detail) AS signal
+    FROM event LEFT JOIN person USING (subject)
+    WHERE kind IN ({", ".join(str(kind.value) for kind in DEED)})
+      AND event.subject IS NOT NULL AND item IS NOT NULL
+    ORDER BY id DESC LIMIT {MOST}) AS deed
+WHERE person IS NOT NULL AND signal IN ({CHOSEN})
+ORDER BY person, id
 """
-HEADER, TRAILER = 19, 2
 ROW: Final = np.dtype([
     ("fields", ">i2"), ("a", ">i4"), ("person", ">i4"), ("b", ">i4"), ("item", ">i4"),
     ("c", ">i4"), ("signal", ">i4"), ("d", ">i4"), ("hour", ">i4"),
@@ -72,9 +69,7 @@ class Deeds:
 
 def read() -> Deeds:
     """The newest deeds of the log that is in front."""
-    with cursor() as hot, hot.copy(NEWEST) as out:
-        said = b"".join(out)
-    rows = np.frombuffer(said[HEADER:-TRAILER], dtype=ROW)
+    rows = np.frombuffer(copied(NEWEST), dtype=ROW)
     persons, items, signals, hours = (
         rows[name].astype(np.int64) for name in ("person", "item", "signal", "hour")
     )

@@ -12,8 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from behavior.events import Kind
-from recommend.goals import DEED
+from recommend.goals import CHOSEN
 from recommend.sources import FACTORS
 from recommend.spaces.deeds import Deeds, Whole
 from recommend.spaces.rows import DIMENSIONS, Vectors
@@ -37,15 +36,11 @@ NEAREST: Final = 40
 
 TOP: Final = 20
 
-_CHOSEN: Final = f"""
-kinds & {sum(1 << kind for kind in DEED)} <> 0 AND kinds & {1 << Kind.DISMISS} = 0
-"""
-
 # Where the shopper stands among tastes.
 TASTE: Final = f"""
 SELECT sum(vector) AS vector
 FROM (SELECT item FROM user_item
-      WHERE person = (SELECT person FROM shopper) AND {_CHOSEN} AND (%(weights)s::float8[])[{FACTORS}] > 0
+      WHERE person = (SELECT person FROM shopper) AND {CHOSEN} AND (%(weights)s::float8[])[{FACTORS}] > 0
       ORDER BY last DESC LIMIT {HEARD}) AS own
 JOIN factors_item USING (item)
 """

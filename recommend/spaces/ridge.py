@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from recommend.spaces.rows import Placed, Vectors
-from recsite.db import cursor
+from recsite.db import copied, cursor
 
 HELD_BACK: Final = (0.1, 1.0, 10.0, 100.0)
 """Ridges that are tried."""
@@ -34,8 +34,7 @@ OF_A_TEXT: Final = 5
 """Items of one text that are placed: they lie at one place, and would be all that is found there."""
 
 TEXTS: Final = """
-COPY (SELECT item, vector FROM item_passage JOIN embedding USING (passage)
-      WHERE item IN ({items}) ORDER BY item) TO STDOUT (FORMAT binary)
+SELECT item, vector FROM item_passage JOIN embedding USING (passage) WHERE item IN ({items}) ORDER BY item
 """
 
 # The newest first: what has been there for long and was never chosen is not missed.
@@ -127,8 +126,7 @@ def unknown(known: Sequence[int]) -> list[int]:
 def read_texts(items: Sequence[int]) -> Placed:
     """Where the texts of these lie, of those that have one; in the order of items."""
     those = ", ".join(map(str, map(int, items))) or "NULL"
-    with cursor() as hot, hot.copy(TEXTS.format(items=those)) as out:
-        said = b"".join(out)[19:-2]
+    said = copied(TEXTS.format(items=those))
     if not said:
         return Placed(np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
     # fields, size, item, size, then a halfvec: its dimensions, nothing, the numbers.

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from recsite.db import cursor
+from recsite.db import copied, cursor
 
 DIMENSIONS: Final = 64
 
@@ -50,10 +50,6 @@ def read(table: str, keys: Sequence[int] | None = None) -> Placed:
     chosen = (
         "" if keys is None else f"WHERE item IN ({', '.join(map(str, map(int, keys))) or 'NULL'})"
     )
-    query = (
-        f"COPY (SELECT item, vector FROM {table} {chosen} ORDER BY item) TO STDOUT (FORMAT binary)"
-    )
-    with cursor() as hot, hot.copy(query) as out:
-        said = b"".join(out)
-    rows = np.frombuffer(said[len(SIGNATURE) : -len(END)], dtype=ROW)
+    query = f"SELECT item, vector FROM {table} {chosen} ORDER BY item"
+    rows = np.frombuffer(copied(query), dtype=ROW)
     return Placed(rows["key"].astype(np.int64), rows["vector"].astype(np.float32))

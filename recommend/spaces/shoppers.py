@@ -21,13 +21,13 @@ from behavior.position import FRESH
 from behavior.user_state import KIND_LIST
 from recommend.fold import HERE
 from recommend.spaces import network
-from recommend.spaces.deeds import CHOSEN, HEADER, ROW, TRAILER, Whole, kinds
+from recommend.spaces.deeds import CHOSEN, ROW, Whole, kinds
 from recommend.spaces.histories import Histories
 from recommend.spaces.network import Encoder
 from recommend.spaces.rows import DIMENSIONS, Placed, copy, read
 from recommend.spaces.store import SEQUENCE, drop_left
 from recsite import db
-from recsite.db import cursor, one_snapshot
+from recsite.db import copied, cursor, one_snapshot
 
 MOST: Final = 200_000
 """Those who came last have a vector when a space goes live; others get one when they come again."""
@@ -48,12 +48,10 @@ NEWEST: Final = f"SELECT person FROM user_state ORDER BY ids[1] DESC LIMIT {MOST
 EVERYONE: Final = "SELECT person FROM user_state"
 
 STATES: Final = f"""
-COPY (
-    SELECT person, item, signal::int, hour_of(id)
-    FROM ({{persons}}) AS chosen JOIN user_state USING (person),
-         unnest(ids, items, signals) WITH ORDINALITY AS recent(id, item, signal, age)
-    WHERE signal IN ({CHOSEN}) ORDER BY person, age DESC
-) TO STDOUT (FORMAT binary)
+SELECT person, item, signal::int, hour_of(id)
+FROM ({{persons}}) AS chosen JOIN user_state USING (person),
+     unnest(ids, items, signals) WITH ORDINALITY AS recent(id, item, signal, age)
+WHERE signal IN ({CHOSEN}) ORDER BY person, age DESC
 """
 STANDS: Final = f"SELECT name, snapshot, epoch FROM space WHERE kind = '{SEQUENCE}' AND is_live"
 NETWORK: Final = "SELECT network FROM space WHERE name = %s"
@@ -173,5 +171,4 @@ def places(keys: Whole, wanted: Whole) -> tuple[Whole, npt.NDArray[np.bool_]]:
 
 
 def _states(persons: str) -> Rows:
-    with cursor() as hot, hot.copy(STATES.format(persons=persons)) as out:
-        return np.frombuffer(b"".join(out)[HEADER:-TRAILER], dtype=ROW)
+    return np.frombuffer(copied(STATES.format(persons=persons)), dtype=ROW)

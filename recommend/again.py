@@ -18,15 +18,17 @@ _SOURCE: Final = f"""
 SELECT {AGAIN} AS source, item, score / max(score) OVER () AS share, item AS because
 FROM (
     SELECT item, sum(power(2::float8, hour / {HALF_LIFE_HOURS}::float8)) AS score
-    FROM user_item,
+    FROM {{dealt}},
          unnest(CASE WHEN 0 > ANY (bought) THEN kept(bought) ELSE bought END) AS hour
-    WHERE person = (SELECT person FROM shopper) AND {{bought}} IS NOT NULL
-      AND (%(weights)s::float8[])[{AGAIN}] > 0
+    WHERE {{bought}} IS NOT NULL AND (%(weights)s::float8[])[{AGAIN}] > 0
     GROUP BY item HAVING count(*) >= {{least}}
     ORDER BY score DESC, item LIMIT %(pool)s
 ) AS habit
 """
 
-SOURCE: Final = _SOURCE.format(bought=f"bought[{HABIT}]", least=HABIT)
-EVERY: Final = _SOURCE.format(bought="bought", least=1)
+# An index has the few that are habits; for the ranker all are read once, for whoever asks.
+SOURCE: Final = _SOURCE.format(
+    dealt="shopper JOIN user_item USING (person)", bought=f"bought[{HABIT}]", least=HABIT
+)
+EVERY: Final = _SOURCE.format(dealt="dealt", bought="bought", least=1)
 """All that was bought, where a ranker knows what is bought once only."""

@@ -33,7 +33,8 @@ CHOSEN: Final = ", ".join(
     )
 )
 
-# As candidates are, of which no source has said anything.
+# As candidates are, of which no source has said anything. OFFSET 0, for a look-up each: of a small
+# catalogue all would be read.
 NEWEST: Final = f"""
 SELECT catalog_item.id AS item, catalog_item.item_id, 0.0::float8 AS score, ARRAY[]::int[] AS sources,
        ARRAY[]::float8[] AS shares, ARRAY[]::int[] AS becauses, lineage, brand, seller,
@@ -50,7 +51,7 @@ FROM (
     SELECT id FROM (SELECT id FROM catalog_item ORDER BY id DESC LIMIT {NEWEST_OF_ALL}) AS fresh
     WHERE NOT EXISTS (SELECT FROM best WHERE lineage IS NOT NULL)
 ) AS newest
-JOIN catalog_item USING (id)
+JOIN LATERAL (SELECT * FROM catalog_item WHERE id = newest.id OFFSET 0) AS catalog_item ON true
 LEFT JOIN catalog_category ON catalog_category.id = catalog_item.category_id
 LEFT JOIN item_passage ON item_passage.item = catalog_item.id
 WHERE {{may_be_shown}} AND catalog_item.id NOT IN (SELECT item FROM best)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from recommend.gathering import DEALT
 from recommend.projections.popularity import UNIT
 from recommend.ranker import features, store
 from recommend.ranker.features import COLUMNS, HALF_LIVES, JOINS, RAW
@@ -33,6 +34,7 @@ FIRST: Final = int(minute(0).timestamp() // 3600)
 
 TOLD: Final = f"""
 WITH shopper AS (SELECT subject AS person FROM subject_key WHERE key = %(shopper)s),
+     dealt AS ({DEALT}),
      best AS (SELECT id AS item, item_id, price FROM catalog_item)
 SELECT item_id, {COLUMNS} FROM best {JOINS}
 """

@@ -31,8 +31,9 @@ _DECAYED: Final = ", ".join(
     for days in HALF_LIVES
 )
 
-# To be joined to a relation `best` (item) of candidates: look-ups by key, one or two each. OFFSET 0
-# keeps the last of them one: joined, the planner would read all habits of the ranker.
+# To be joined to relations `best` (item) of candidates and `dealt`, the shopper's rows of user_item:
+# look-ups by key, one or two each. OFFSET 0 keeps the last of them one: joined, the planner would read
+# all habits of the ranker.
 COLUMNS: Final = f"""ARRAY[
     (kinds >> {Kind.VIEW_ITEM.value}) & 1, (kinds >> {Kind.ADD_TO_CART.value}) & 1,
     (kinds >> {Kind.ADD_TO_WISHLIST.value}) & 1, hour_of(own.last), habit.times,
@@ -41,7 +42,7 @@ COLUMNS: Final = f"""ARRAY[
     item_count.seen / {UNIT}.0, item_count.bought / {UNIT}.0,
     item_habit.buyers, item_habit.rebuyers, item_habit.gap, price]::float8[]"""
 JOINS: Final = f"""
-LEFT JOIN user_item AS own ON own.person = (SELECT person FROM shopper) AND own.item = best.item
+LEFT JOIN dealt AS own ON own.item = best.item
 LEFT JOIN LATERAL (
     SELECT count(DISTINCT hour), {_DECAYED}, min(hour), max(hour)
     FROM unnest(CASE WHEN 0 > ANY (own.bought) THEN kept(own.bought) ELSE own.bought END) AS hour

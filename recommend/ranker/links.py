@@ -36,10 +36,6 @@ HEARD: Final = 100
 """The shopper's last items that are heard. Three hundred were better by 3% in a grocery and all of them
 worse by 8% in a shop of ratings."""
 
-SPOKEN: Final = 1_000
-"""Items of which it is said how loudly; most are candidates of another source, and of those a ranker
-knows more for it (of a hundred only: 9% less NDCG@10 in a shop of ratings)."""
-
 ITEMS: Final = 5_000
 """The best known ones are linked, for which 400 MB and three seconds are enough; of the
 others the rest of the sources speak."""
@@ -100,16 +96,22 @@ def _keep(ranker: str, items: Whole, places: Whole, weights: Whole) -> None:
 
 
 # What all the shopper's last items speak for. `because` is the item that speaks loudest.
-SOURCE: Final = f"""(
-SELECT {LINKED} AS source, item, score::float8 / max(score) OVER () AS share, because
+SPOKEN_FOR: Final = f"""
+SELECT item, sum(weight) AS score, (max((weight::bigint << 32) + speaking) & 4294967295)::int AS because
 FROM (
-    SELECT linked.item, sum(linked.weight) AS score,
-           (max((linked.weight::bigint << 32) + own.item) & 4294967295)::int AS because
-    FROM (SELECT item FROM user_item
-          WHERE person = (SELECT person FROM shopper) AND {CHOSEN}
-            AND (%(weights)s::float8[])[{LINKED}] > 0
+    SELECT own.item AS speaking, unnest(items) AS item, unnest(weights) AS weight
+    FROM (SELECT item FROM dealt WHERE {CHOSEN} AND (%(weights)s::float8[])[{LINKED}] > 0
           ORDER BY last DESC LIMIT {HEARD}) AS own
-    JOIN item_link AS known ON known.ranker = %(ranker)s AND known.item = own.item,
-    LATERAL unnest(known.items, known.weights) AS linked(item, weight)
-    GROUP BY linked.item ORDER BY score DESC, linked.item LIMIT {SPOKEN}
-) AS spoken_for)"""
+    JOIN item_link AS known ON known.ranker = %(ranker)s AND known.item = own.item
+) AS linked
+GROUP BY item
+"""
+# Their best, and whatever another source proposes, of which a ranker knows more for it (without: 9%
+# less NDCG@10 in a shop of ratings). Two sets and no join: planned for all parameters at once, a join
+# would be a loop in a loop, 100 × 1,000 rows.
+SOURCE: Final = f"""
+SELECT {LINKED} AS source, item, score::float8 / (SELECT max(score) FROM spoken_for) AS share, because
+FROM spoken_for
+WHERE item IN (SELECT item FROM unlinked)
+   OR item IN (SELECT item FROM spoken_for ORDER BY score DESC, item LIMIT %(pool)s)
+"""

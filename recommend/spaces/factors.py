@@ -39,8 +39,7 @@ TOP: Final = 20
 # Where the shopper stands among tastes.
 TASTE: Final = f"""
 SELECT sum(vector) AS vector
-FROM (SELECT item FROM user_item
-      WHERE person = (SELECT person FROM shopper) AND {CHOSEN} AND (%(weights)s::float8[])[{FACTORS}] > 0
+FROM (SELECT item FROM dealt WHERE {CHOSEN} AND (%(weights)s::float8[])[{FACTORS}] > 0
       ORDER BY last DESC LIMIT {HEARD}) AS own
 JOIN factors_item USING (item)
 """

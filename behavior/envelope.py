@@ -13,7 +13,9 @@ from behavior import fields
 from behavior.events import BY_NAME, WITHOUT_ITEM, Event, Kind, Line, Rejection, subject_key
 from behavior.fields import Refused, absent
 
-EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+"""Old enough for any history; a clock that was never set says 1970 or 1980."""
+
 LATEST_AHEAD: Final = timedelta(hours=24)
 MOST_LINES: Final = 1_000
 
@@ -101,7 +103,7 @@ def _time(value: object, now: datetime) -> datetime:
     if when > now + LATEST_AHEAD:
         raise Refused("time_in_future", "occurred_at is more than 24 hours ahead of the server.")
     if when < EARLIEST:
-        raise Refused("time_too_old", "occurred_at is before the year 2000.")
+        raise Refused("time_too_old", "occurred_at is before the year 1990.")
     return when
 
 

@@ -12,8 +12,8 @@ def moment(given: str, option: str) -> datetime:
     except ValueError:
         raise CommandError(f"{option} {given!r} is not an ISO date.") from None
     # Bounds before time zones: the ends of the calendar have no UTC.
-    if not 2000 <= when.year < 9999:
-        raise CommandError(f"{option} {given!r} is not between the years 2000 and 9998.")
+    if not 1990 <= when.year < 9999:
+        raise CommandError(f"{option} {given!r} is not between the years 1990 and 9998.")
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     if when > datetime.now(UTC):
         raise CommandError(f"{option} {given!r} has not come yet.")

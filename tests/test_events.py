@@ -68,7 +68,7 @@ REFUSED: Final = [
     ("bad_time", {"occurred_at": HUGE}),
     ("bad_time", {"occurred_at": "0001-01-01T00:00:00+14:00"}),
     ("time_in_future", {"occurred_at": (NOW + timedelta(hours=24, seconds=1)).isoformat()}),
-    ("time_too_old", {"occurred_at": "1999-12-31T23:59:59Z"}),
+    ("time_too_old", {"occurred_at": "1989-12-31T23:59:59Z"}),
     ("time_too_old", {"occurred_at": 0}),
     ("no_subject", {"user_id": None}),
     ("no_subject", {"user_id": "", "anonymous_id": ""}),
@@ -268,7 +268,7 @@ def test_a_time_may_be_written_in_many_ways(when: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "when", ["2000-01-01T00:00:00Z", (NOW + timedelta(hours=24)).isoformat()], ids=["old", "ahead"]
+    "when", ["1990-01-01T00:00:00Z", (NOW + timedelta(hours=24)).isoformat()], ids=["old", "ahead"]
 )
 def test_the_ends_of_the_allowed_times_belong_to_them(when: str) -> None:
     assert code(occurred_at=when) == ""

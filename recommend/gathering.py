@@ -12,6 +12,7 @@ from typing import Final
 from behavior import people
 from behavior.events import Kind
 from recommend import again, shoppers, untried, vectors
+from recommend.familiar import DEALT, FAMILIAR
 from recommend.projections import content, covisit, popularity
 from recommend.ranker import features, links, store
 from recommend.sources import AGAIN, LINKED, SHOPPERS, VIEWED
@@ -26,9 +27,6 @@ SPOKE: Final = 3
 HISTORY: Final = 30
 """Events of the shopper that seed a personal list."""
 
-PURCHASED: Final = 1 << Kind.PURCHASE
-"""The mask of exclude_seen for what was bought, and not given back."""
-
 # What the shopper did lately; each step back in time weighs less.
 PERSONAL: Final = f"""
 SELECT item, weight FROM (
@@ -38,12 +36,6 @@ SELECT item, weight FROM (
          LATERAL (SELECT (%(strengths)s::float8[])[signal] AS strength) AS known
     GROUP BY item) AS recalled
 WHERE total > 0 AND weight > 0
-"""
-
-# All that the shopper ever dealt with, read once for all who ask: a reading for each source, and one
-# for each candidate, cost a tenth of the statement.
-DEALT: Final = """
-SELECT item, kinds, last, bought FROM user_item WHERE person = (SELECT person FROM shopper)
 """
 
 BEGAN_WITH: Final = """
@@ -80,6 +72,8 @@ WITH shopper AS MATERIALIZED (
     {DEALT}
 ), dismissed AS MATERIALIZED (
     SELECT item FROM shopper JOIN user_item USING (person) WHERE (kinds & {1 << Kind.DISMISS}) <> 0
+), familiar AS MATERIALIZED (
+    {FAMILIAR}
 ), seed AS MATERIALIZED (
     {{seeds}}
 ), heard AS MATERIALIZED (
@@ -104,10 +98,7 @@ available AND (stock IS NULL OR stock > 0)
   AND {{item}} <> ALL (%(left_out)s::int[])
   AND (%(category)s::int = {popularity.EVERYTHING} OR %(category)s = ANY (lineage))
   AND {{item}} NOT IN (SELECT item FROM dismissed)
-  AND (%(seen)s::int = 0 OR {{item}} NOT IN (
-          SELECT item FROM dealt
-          WHERE kinds & %(seen)s <> 0
-            AND (%(seen)s <> {PURCHASED} OR kinds & {1 << Kind.REFUND} = 0 OR kept(bought) IS NOT NULL)))
+  AND {{item}} NOT IN (SELECT item FROM familiar)
 """
 
 _FAME: Final = f"""

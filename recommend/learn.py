@@ -36,6 +36,9 @@ from recsite.db import if_alone, one_snapshot
 LEAST: Final = 300
 """Lists in which something was bought: fewer teach chance."""
 
+MANY: Final = 1_000
+"""Lists of the log's last weeks. Where there are fewer, what shoppers found new last teaches, too."""
+
 PATIENCE: Final = timedelta(days=1)
 """New events before it is worth to learn anew."""
 
@@ -116,9 +119,10 @@ def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     return replace(_rank(goal, found, spans, each, looked), weights=weights, spaces=spaces)
 
 
-def _without_unfit(found: Sequence[Example], spans: Spans, course: Course) -> list[Example]:
-    """The lists without what a space said that will not serve: judged on those of the last window."""
-    last = [example for example in found if example.cut == spans[0][0]]
+def _without_unfit(found: Sequence[Example], course: Course) -> list[Example]:
+    """The lists without what a space said that will not serve: judged on the newest."""
+    newest = max((example.cut for example in found if example.cut), default=None)
+    last = [example for example in found if example.cut == newest]
     if len(last) >= learning.LEAST_LISTS:
         lists = blend.beside([example.heard for example in last], len(NAMES))
         course.judge(lists, [example.person for example in last])
@@ -179,7 +183,10 @@ def collecting(
                 WANTED, *span, GOALS[goal], each, looked, teach=course.within
             )
         ]
-        return _without_unfit(found, spans, course)
+        if len(found) < MANY:
+            end = spans[0][1]
+            found += examples.collect_last(WANTED, end, GOALS[goal], each, teach=course.anew)
+        return _without_unfit(found, course)
 
     return lists
 

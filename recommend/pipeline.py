@@ -15,7 +15,7 @@ from catalog.wishes import RuleRow, ScenarioSettings, wishes
 from recommend import choice, reasons, receipts
 from recommend.candidates import Wanted
 from recommend.choice import Choice, Explored
-from recommend.gathering import PURCHASED
+from recommend.familiar import PURCHASED
 from recommend.projections.popularity import EVERYTHING
 from recommend.reasons import Reason
 from recommend.sources import NAMES

@@ -10,6 +10,7 @@ integers, the same whatever way the rows come. It is the session neighbourhood o
 
 from typing import Final
 
+from recommend.familiar import IS_STRANGE
 from recommend.sources import SHOPPERS
 
 ITEMS: Final = 30
@@ -50,6 +51,6 @@ FROM (
             GROUP BY person ORDER BY likeness DESC, max(hour_of(last)) DESC, person LIMIT {PEERS}
         ) AS peer JOIN user_state USING (person)
     ) AS did
-    WHERE (%(strengths)s::float8[])[signal] > 0
+    WHERE (%(strengths)s::float8[])[signal] > 0 AND {IS_STRANGE}
     GROUP BY item ORDER BY score DESC, item LIMIT %(pool)s
 ) AS liked)"""

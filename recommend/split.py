@@ -1,11 +1,11 @@
 """Splits of the log: what was known, and what shoppers did next.
 
-There are two: the log before a cut, and the log without the last deeds of each drawn shopper;
-of slates the same. What was known is folded into tables of its own, from which the serving path
-then answers. It promises that nothing that is held out is counted, and that no live table is
-touched: all of it is one transaction, rolled back. Texts of items are today's, and of archived
-months nothing is known: a ranker learns from the rest, whoever judges asks for the whole log
-(require_whole).
+There are three: the log before a cut; the log without the last deeds of each drawn shopper; and
+without all that those did since they met the last thing that was new to them. Of slates the same.
+What was known is folded into tables of its own, from which the serving path then answers. It promises
+that nothing that is held out is counted, and that no live table is touched: all of it is one
+transaction, rolled back. Texts of items are today's, and of archived months nothing is known: a ranker
+learns from the rest, whoever judges asks for the whole log (require_whole).
 """
 
 import contextlib
@@ -92,16 +92,36 @@ INSERT INTO held_out (subject, person, at, since)
 SELECT DISTINCT subject, person, final.at, first_id(final.at) FROM dealing JOIN final USING (person)
 """
 
+# Of those who met something new last, from when they met it: whether they looked at it first or not,
+# nothing of it is known.
+HOLD_OUT_NEW: Final = f"""
+WITH dealing AS (
+    SELECT subject, {_WHO} AS person, item, uuid_extract_timestamp(id) AS at, {REACHES} AS is_meant
+    FROM event AS deed LEFT JOIN person USING (subject)
+    WHERE kind IN ({KIND_LIST}) AND item IS NOT NULL
+), met AS (
+    SELECT person, item, min(at) AS at, bool_or(is_meant) AS is_meant
+    FROM dealing WHERE person IS NOT NULL GROUP BY person, item
+), final AS (
+    SELECT person, max(at) FILTER (WHERE is_meant) AS at
+    FROM met GROUP BY person HAVING min(at) < max(at) FILTER (WHERE is_meant)
+    ORDER BY at DESC, person LIMIT :most
+)
+INSERT INTO held_out (subject, person, at, since)
+SELECT DISTINCT subject, person, final.at, first_id(final.at) FROM dealing JOIN final USING (person)
+"""
+
 # Who is one person with whom is known by then, and stays so.
 NOT_HELD_OUT: Final = """
 NOT EXISTS (SELECT FROM held_out WHERE held_out.subject = {whole}.subject AND id >= since)
 """
 
+AT_ONCE: Final = "AND id < first_id(at + interval '1 millisecond')"
 LAST: Final = f"""
 SELECT held_out.person, key, at, array_agg(DISTINCT item) AS items
 FROM held_out JOIN whole_log USING (subject)
 JOIN subject_key ON subject_key.subject = held_out.person
-WHERE id >= since AND id < first_id(at + interval '1 millisecond')
+WHERE id >= since {{until}}
   AND {REACHES} AND item IS NOT NULL
 GROUP BY held_out.person, key, at
 ORDER BY hashint4(held_out.person), held_out.person
@@ -142,16 +162,34 @@ def without_last(
     """Inside the block serving answers as if at most so many shoppers had not come again: from
     the moment of their last deed of these kinds on nothing that they did is known. Of everybody
     else all is known, also of later."""
+    with _without(HOLD_OUT, AT_ONCE, goal, schema, most) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def without_last_new(
+    goal: Goal, schema: str, *, most: int
+) -> Iterator[tuple[Connection, list[Target]]]:
+    """The same of at most so many shoppers who met something new last that they then chose: nothing
+    is known from when they met it, and all that they chose since is what they came for."""
+    with _without(HOLD_OUT_NEW, "", goal, schema, most) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _without(
+    hold_out: str, until: str, goal: Goal, schema: str, most: int
+) -> Iterator[tuple[Connection, list[Target]]]:
     with _apart(schema) as inside:
         _know(inside, "true")
         people.fill(inside)
         told = {"strengths": goals.strengths(goal), "most": most}
         inside.execute(text(HELD_OUT))
-        inside.execute(text(HOLD_OUT), told)
+        inside.execute(text(hold_out), told)
         inside.execute(text("ANALYZE held_out"))
         _know(inside, NOT_HELD_OUT)
         _fold(inside)
-        yield inside, _targets(inside, LAST, told)
+        yield inside, _targets(inside, LAST.format(until=until), told)
 
 
 def targets(

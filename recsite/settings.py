@@ -69,7 +69,9 @@ def _database() -> dict[str, Any]:
             # it. Folds, whose parameters matter to the plan, turn it off (recsite.db).
             # Names are unqualified everywhere: `public` is Django's, `rec` is Alembic's, and a
             # third schema put in front answers from another set of projections (recsite.db).
-            "options": "-c search_path=public,rec -c plan_cache_mode=force_generic_plan",
+            # The nearest that a shopper knows already are passed over, within bounds.
+            "options": "-c search_path=public,rec -c plan_cache_mode=force_generic_plan"
+            " -c hnsw.iterative_scan=strict_order -c hnsw.max_scan_tuples=1000",
             "connect_timeout": 5,
             # Django turns server-side preparing off, and psycopg's prepare=True with it. Its own
             # cursors bind on the client and are not touched by this.

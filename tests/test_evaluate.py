@@ -166,6 +166,34 @@ def test_from_a_shoppers_last_purchase_on_nothing_that_they_did_is_known() -> No
     assert len(state("ann")) == 4
 
 
+def held_out_new(*kinds: Kind, most: int = 10) -> list[tuple[str, set[str], float]]:
+    with split.without_last_new(kinds, "rec_evaluate", most=most) as (_, targets):
+        return _told(targets)
+
+
+def test_from_where_a_shopper_met_what_they_last_found_nothing_that_they_did_is_known() -> None:
+    """Ann looks at b before she buys it, and has a again."""
+    given(view("ann", "a"), purchase("ann", "a", at=5), view("ann", "b", at=10))
+    given(purchase("ann", "b", at=20), purchase("ann", "a", at=30), view("ann", "c", at=40))
+    given(view("bob", "d", at=30))
+    with split.without_last_new((Kind.PURCHASE,), "rec_evaluate", most=10) as (_, targets):
+        assert _told(targets) == [("user:ann", {"a", "b"}, 10)]
+        assert state("ann") == [("purchase", "a"), ("view_item", "a")]
+        assert state("bob") == [("view_item", "d")]
+    assert len(state("ann")) == 6
+
+
+def test_who_chose_nothing_but_what_they_began_with_found_nothing_new() -> None:
+    given(view("ann", "a"), purchase("ann", "a", at=5), view("ann", "b", at=9))
+    assert held_out_new(Kind.PURCHASE) == []
+
+
+def test_of_many_those_who_found_something_last_are_drawn() -> None:
+    for n in range(9):
+        given(view(f"u{n}", "a"), purchase(f"u{n}", "b", at=10 + n))
+    assert held_out_new(Kind.PURCHASE, most=2) == [("user:u7", {"b"}, 17), ("user:u8", {"b"}, 18)]
+
+
 def test_purchases_of_one_moment_are_one_basket() -> None:
     given(view("ann", "a"), purchase("ann", "b", at=10), purchase("ann", "c", at=10))
     assert held_out(Kind.PURCHASE) == [("user:ann", {"b", "c"}, 10)]
@@ -268,7 +296,7 @@ def test_a_ranker_is_taught_from_what_is_known_and_nothing_of_it_stays() -> None
     without_spaces()
     plan = Plan(END - timedelta(days=7, hours=1), "home", 1, None, 60)
     blend, ranked = evaluate(plan), evaluate(replace(plan, with_ranker=True))
-    assert said_of("Ranker", ranked).endswith("it is live for lists of any items.")
+    assert said_of("Ranker", ranked).endswith("it is live.")
     assert said_of("Factors", ranked)
     assert said_of("Sequence", ranked)
     (before,), (after,) = figures(blend, "all", "ndcg"), figures(ranked, "all", "ndcg")

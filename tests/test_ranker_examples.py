@@ -74,6 +74,23 @@ def test_what_was_dealt_with_before_is_not_missed_in_a_list_of_new_items(committ
     assert [(int(e.heard.wanted.sum()), e.heard.missed) for e in found] == [(2, 1), (1, 1)]
 
 
+def test_what_was_found_new_last_should_have_stood_first(committed: None) -> None:
+    """Ann found the cup after the mug, weeks ago, and had both again."""
+    for name in ("mug", "cup"):
+        item(name, title=name)
+    given(view("bob", "mug", at=2), purchase("bob", "cup", at=3))
+    given(view("ann", "mug", at=4), purchase("ann", "mug", at=5), purchase("ann", "cup", at=9))
+    given(purchase("ann", "mug", "cup", at=20 * DAY))
+    given(view("eve", "mug", at=30 * DAY), view("eve", "cup", at=30 * DAY + 1))
+    advance()
+    end = minute(40 * DAY)
+    found = list(examples.collect_last(learn.WANTED, end, goals.PURCHASE))
+    assert [(int(e.wanted.sum()), e.missed, e.is_new, e.cut) for e in found if e.wanted.sum() == 2] == [
+        (2, 0, False, end)
+    ]  # fmt: skip
+    assert {(int(e.wanted.sum()), e.missed) for e in found if e.is_new} == {(1, 0)}
+
+
 def test_lists_are_as_deep_as_those_that_are_ranked() -> None:
     assert learn.WANTED.pool == RANKED
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from recommend.gathering import DEALT
+from recommend.familiar import DEALT
 from recommend.projections.popularity import UNIT
 from recommend.ranker import features, store
 from recommend.ranker.features import COLUMNS, HALF_LIVES, JOINS, RAW

@@ -20,6 +20,7 @@ from behavior.events import Kind, by_signal
 from behavior.position import NOTHING
 from behavior.standing import LOOKS, UNDOES, UNDOING_KINDS
 from catalog.countings import Counting
+from recommend.familiar import IS_STRANGE
 from recommend.projections import pairs
 from recommend.projections.neighbours import (
     NEIGHBOURS,
@@ -222,12 +223,20 @@ FROM (
               FROM heard
               JOIN neighbours AS known ON known.item = heard.item AND known.channel = {channel}
               WHERE (%(weights)s::float8[])[{channel}] > 0) AS proposed
+        WHERE {is_strange}
         GROUP BY item ORDER BY weight DESC, item LIMIT %(pool)s
     ) AS proposal JOIN item_count USING (item)
 ) AS scored)"""
 
 SOURCE: Final = " UNION ALL ".join(
-    _CHANNEL.format(channel=channel, own=own, theirs=theirs, unit=UNIT, power=POPULAR_POWER)
+    _CHANNEL.format(
+        channel=channel,
+        own=own,
+        theirs=theirs,
+        unit=UNIT,
+        power=POPULAR_POWER,
+        is_strange=IS_STRANGE,
+    )
     for channel, own, theirs in (
         (VIEWED, "seen", "seen"),
         (BOUGHT, "bought", "bought"),

@@ -14,6 +14,7 @@ from behavior.counted import signed
 from behavior.events import Kind, by_signal
 from behavior.position import FRESH, NOTHING
 from catalog.countings import Counting
+from recommend.familiar import IS_STRANGE
 from recommend.sources import POPULAR, TRENDING
 from recsite.db import METADATA
 
@@ -165,10 +166,11 @@ SELECT {source} AS source, item,
        power(2::float8, greatest((height - max(height) OVER ()) / {unit}::float8, {least})) AS share,
        NULL::int AS because
 FROM (SELECT item, {column} AS height FROM popularity WHERE category = %(category)s
+        AND {is_strange}
       ORDER BY {column} DESC, item DESC LIMIT %(pool)s) AS head
 """
 SOURCE: Final = f"""
-({_HEAD.format(source=POPULAR, column="score", unit=UNIT, least=LEAST)})
+({_HEAD.format(source=POPULAR, column="score", unit=UNIT, least=LEAST, is_strange=IS_STRANGE)})
 UNION ALL
-({_HEAD.format(source=TRENDING, column="trend", unit=UNIT, least=LEAST)})
+({_HEAD.format(source=TRENDING, column="trend", unit=UNIT, least=LEAST, is_strange=IS_STRANGE)})
 """

@@ -2,7 +2,8 @@
 
 For each of a few windows at the log's end the log before it is folded (recommend.split), every
 source is asked as serving asks it, and what a shopper bought in the window (or did, where a shop
-has another goal: recommend.goals) is what should have stood first. Each shopper gives two lists:
+has another goal: recommend.goals) is what should have stood first. Where few come again, what the
+last of them found new is held out instead, whenever that was. Each shopper gives two lists:
 of all items, and of those that were new to them; of both it is kept what the ranker is told, and
 what the blend would have made its list of.
 """
@@ -23,7 +24,8 @@ from recommend.candidates import Gathered, Wanted
 from recommend.goals import Goal
 from recommend.ranker import features, habits, links, looks
 from recommend.ranker.features import Matrix
-from recommend.ranker.looks import Looks
+from recommend.ranker.looks import Looks, Worth
+from recommend.split import Target
 from recsite.db import cursor
 
 SCHEMA: Final = "rec_examples"
@@ -114,25 +116,46 @@ def collect(
     """The examples of a window. `shoppers` wraps the loop over shoppers (a progress bar); by `looked`
     it is told what a choice from one of our own lists is worth."""
     with split.before(cut, SCHEMA) as inside:
-        # The name of no ranker: these are the habits and links that this window knows.
-        habits.fill(inside, "", cut)
-        links.fill(inside, "")
-        inside.execute(text("ANALYZE item_habit, item_link"))
-        if teach is not None:
-            teach(inside, cut)
+        _know(inside, cut, teach)
         targets = split.targets(inside, cut, end, goal, most=SHOPPERS)
-        persons = [target.person for target in targets]
-        dealt = split.dealt(inside, persons)
-        worth = looks.worth(inside, looked, cut, end, goal, persons)
-        for target in shoppers(targets):
-            for seen, relevant in (
-                (0, target.items),
-                (INTERACTED, target.items - dealt[target.person]),
-            ):
-                asked = replace(wanted, shopper=target.key, seen=seen, now=cut)
-                example = _example(target.person, relevant, asked, worth.get(target.person))
-                if example is not None:
-                    yield replace(example, cut=cut, is_new=seen == INTERACTED)
+        worth = looks.worth(inside, looked, cut, end, goal, [target.person for target in targets])
+        yield from _lists(inside, wanted, cut, targets, worth, shoppers)
+
+
+def collect_last(
+    wanted: Wanted, end: datetime, goal: Goal, shoppers: Any = iter, *, teach: Teach | None = None
+) -> Iterator[Example]:
+    """Those of who met something new last, as if they were asked for at the log's end: of a shop
+    where few come again, whose weeks say little. Of all others it is known what came after."""
+    with split.without_last_new(goal, SCHEMA, most=SHOPPERS) as (inside, targets):
+        _know(inside, end, teach)
+        yield from _lists(inside, wanted, end, targets, {}, shoppers)
+
+
+def _know(inside: Connection, cut: datetime, teach: Teach | None) -> None:
+    # The name of no ranker: these are the habits and links that this split knows.
+    habits.fill(inside, "", cut)
+    links.fill(inside, "")
+    inside.execute(text("ANALYZE item_habit, item_link"))
+    if teach is not None:
+        teach(inside, cut)
+
+
+def _lists(
+    inside: Connection, wanted: Wanted, cut: datetime, targets: Sequence[Target], worth: Worth,
+    shoppers: Any,
+) -> Iterator[Example]:  # fmt: skip
+    """Of each shopper two, where anything was chosen of them."""
+    dealt = split.dealt(inside, [target.person for target in targets])
+    for target in shoppers(targets):
+        for seen, relevant in (
+            (0, target.items),
+            (INTERACTED, target.items - dealt[target.person]),
+        ):
+            asked = replace(wanted, shopper=target.key, seen=seen, now=cut)
+            example = _example(target.person, relevant, asked, worth.get(target.person))
+            if example is not None:
+                yield replace(example, cut=cut, is_new=seen == INTERACTED)
 
 
 def _example(

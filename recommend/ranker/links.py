@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from sqlalchemy import ARRAY, Column, Connection, Integer, Table, Text, text
 
+from recommend.familiar import IS_STRANGE
 from recommend.goals import CHOSEN
 from recommend.ranker.ease import Choices, Whole, neighbours
 from recommend.sources import LINKED
@@ -104,6 +105,7 @@ FROM (
           ORDER BY last DESC LIMIT {HEARD}) AS own
     JOIN item_link AS known ON known.ranker = %(ranker)s AND known.item = own.item
 ) AS linked
+WHERE {IS_STRANGE}
 GROUP BY item
 """
 # Their best, and whatever another source proposes, of which a ranker knows more for it (without: 9%

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from recommend.familiar import IS_STRANGE
 from recommend.goals import CHOSEN
 from recommend.sources import FACTORS
 from recommend.spaces.deeds import Deeds, Whole
@@ -48,6 +49,7 @@ SOURCE: Final = f"""(
 SELECT {FACTORS} AS source, item, score / max(score) OVER () AS share, NULL::int AS because
 FROM (SELECT item, -(vector <#> (SELECT vector FROM tastes)) AS score
       FROM factors_item WHERE (SELECT vector FROM tastes) IS NOT NULL
+        AND {IS_STRANGE}
       ORDER BY vector <#> (SELECT vector FROM tastes) LIMIT {NEAREST}) AS near
 WHERE score > 0)"""
 

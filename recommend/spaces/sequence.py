@@ -6,6 +6,7 @@ are proposed. A worker keeps the vectors (see shoppers): serving reads one and c
 
 from typing import Final
 
+from recommend.familiar import IS_STRANGE
 from recommend.sources import SEQUENCE
 
 NEAREST: Final = 40
@@ -19,6 +20,7 @@ SOURCE: Final = f"""(
 SELECT {SEQUENCE} AS source, item, exp((score - max(score) OVER ()) / {WARMTH}) AS share, NULL::int AS because
 FROM (SELECT item, -(vector <#> (SELECT vector FROM ahead)) AS score
       FROM sequence_item WHERE (SELECT vector FROM ahead) IS NOT NULL
+        AND {IS_STRANGE}
       ORDER BY vector <#> (SELECT vector FROM ahead) LIMIT {NEAREST}) AS near)"""
 
 AHEAD: Final = f"""

@@ -296,7 +296,7 @@ def test_a_ranker_is_taught_from_what_is_known_and_nothing_of_it_stays() -> None
     without_spaces()
     plan = Plan(END - timedelta(days=7, hours=1), "home", 1, None, 60)
     blend, ranked = evaluate(plan), evaluate(replace(plan, with_ranker=True))
-    assert said_of("Ranker", ranked).endswith("it is live.")
+    assert said_of("Ranker", ranked).endswith("it is live for lists of any items.")
     assert said_of("Factors", ranked)
     assert said_of("Sequence", ranked)
     (before,), (after,) = figures(blend, "all", "ndcg"), figures(ranked, "all", "ndcg")

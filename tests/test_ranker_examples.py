@@ -91,6 +91,17 @@ def test_what_was_found_new_last_should_have_stood_first(committed: None) -> Non
     assert {(int(e.wanted.sum()), e.missed) for e in found if e.is_new} == {(1, 0)}
 
 
+def test_a_shop_in_which_most_did_all_in_one_visit_is_told_from_one_to_which_they_come_again(
+    committed: None,
+) -> None:
+    assert not examples.comes_once()
+    given(view("ann", "a"), view("ann", "b", at=29), view("ann", "c", at=58))
+    given(view("bob", "a"), view("bob", "b", at=31), view("cat", "a"))
+    assert not examples.comes_once()
+    given(view("eve", "a"), view("eve", "b", at=5))
+    assert examples.comes_once()
+
+
 def test_lists_are_as_deep_as_those_that_are_ranked() -> None:
     assert learn.WANTED.pool == RANKED
 

@@ -3,7 +3,7 @@
 For each of a few windows at the log's end the log before it is folded (recommend.split), every
 source is asked as serving asks it, and what a shopper bought in the window (or did, where a shop
 has another goal: recommend.goals) is what should have stood first. Where few come again, what the
-last of them found new is held out instead, whenever that was. Each shopper gives two lists:
+last of them found new is held out, too, whenever that was. Each shopper gives two lists:
 of all items, and of those that were new to them; of both it is kept what the ranker is told, and
 what the blend would have made its list of.
 """
@@ -22,6 +22,7 @@ from recommend import candidates, goals, split
 from recommend.blend import Heard
 from recommend.candidates import Gathered, Wanted
 from recommend.goals import Goal
+from recommend.projections.pairs import VISIT
 from recommend.ranker import features, habits, links, looks
 from recommend.ranker.features import Matrix
 from recommend.ranker.looks import Looks, Worth
@@ -58,6 +59,20 @@ FROM newest
 SHOPPERS_SINCE: Final = """
 SELECT count(DISTINCT subject) FROM event
 WHERE id >= first_id(%(since)s) AND (%(strengths)s::float8[])[signal(kind, detail)] > 0
+"""
+
+NEWEST: Final = 10_000
+"""Shoppers by whom it is told whether a shop's come again."""
+
+# By the last deeds of who did more than one thing: whether most did them in one visit.
+COMES_ONCE: Final = f"""
+SELECT coalesce(avg(CASE WHEN visits = 1 THEN 1.0 ELSE 0.0 END) > 0.5, false) FROM (
+    SELECT person, 1 + count(*) FILTER (WHERE at - before > {VISIT}) AS visits
+    FROM (SELECT person, at, lag(at) OVER (PARTITION BY person ORDER BY at) AS before
+          FROM (SELECT person, ids FROM user_state WHERE cardinality(ids) > 1
+                ORDER BY ids[1] DESC LIMIT {NEWEST}) AS newest, unnest(ids) AS deed(id),
+               LATERAL (SELECT uuid_extract_timestamp(id) AS at) AS moment) AS followed
+    GROUP BY person) AS shopper
 """
 
 INTERACTED: Final = -1
@@ -103,6 +118,13 @@ def most_lists(spans: Sequence[tuple[datetime, datetime]], goal: Goal) -> int:
     with cursor() as hot:
         (shoppers,) = hot.execute(SHOPPERS_SINCE, told).fetchone() or (0,)
     return int(shoppers) * 2 * len(spans)
+
+
+def comes_once() -> bool:
+    """Whether most shoppers were here for one visit: weeks then say little of what is asked for."""
+    with cursor() as hot:
+        (once,) = hot.execute(COMES_ONCE).fetchone() or (False,)
+    return bool(once)
 
 
 Teach = Callable[[Connection, datetime], None]

@@ -125,7 +125,7 @@ def _weight(fact: Fact, counting: Counting) -> float:
     if fact.kind is not Kind.RATE:
         return weight
     half_stars = math.floor((5.0 if fact.stars is None else fact.stars) * 2 + 0.5)
-    return weight * (2 * min(half_stars, 10) - 10) / 10
+    return weight * math.cbrt((2 * min(half_stars, 10) - 10) / 10)
 
 
 def _standing(history: list[Fact], counting: Counting, double_click: float) -> list[Fact]:

@@ -209,7 +209,7 @@ def test_a_deed_that_comes_late_takes_the_place_of_the_one_taken_back() -> None:
     assert found == {("b", "a"): (both, 0, 0), ("a", "b"): (both // 2, 0, 0)}
 
 
-@pytest.mark.parametrize(("stars", "share"), [(5, 1.0), (4, 0.6), (2.5, 0.0), (0, 0.0)])
+@pytest.mark.parametrize(("stars", "share"), [(5, 1.0), (4, 0.6 ** (1 / 3)), (2.5, 0.0), (0, 0.0)])
 def test_a_rating_pairs_by_its_stars(stars: float, share: float) -> None:
     found = after(view("ann", "a"), rate("ann", "b", stars, at=1))
     assert found.get(("a", "b"), (0, 0, 0)) == (round(UNIT * share), 0, 0)

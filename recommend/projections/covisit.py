@@ -34,7 +34,7 @@ from recommend.sources import BOUGHT, LED, VIEWED
 from recsite.db import METADATA
 
 NAME: Final = "covisit"
-VERSION: Final = 2
+VERSION: Final = 3
 
 SEED_POWER: Final = 0.5
 POPULAR_POWER: Final = 0.1

@@ -19,7 +19,7 @@ from recommend.sources import POPULAR, TRENDING
 from recsite.db import METADATA
 
 NAME: Final = "popularity"
-VERSION: Final = 3
+VERSION: Final = 4
 
 UNIT: Final = 65_536
 HALF_LIFE: Final = 30.0

@@ -16,7 +16,8 @@ from django.urls import reverse
 from behavior.events import Event
 from catalog.models import Scenario
 from catalog.scenarios import SOURCES
-from recommend import embed, erase, evaluate, learn, tasks
+from recommend import embed, erase, evaluate, learn, split, tasks
+from recommend.goals import DEED
 from recommend.pipeline import Ask, compose, serve
 from recommend.replay import replay
 from recommend.spaces import (
@@ -140,6 +141,18 @@ def shop(goods: None) -> Iterator[None]:
         learned.renew(kind, GOOD, END)
     yield
     shoppers._encoder.cache_clear()
+
+
+def test_what_may_be_held_out_is_learned_by_an_encoder_that_never_knew_it(goods: None) -> None:
+    taught, fresh = Course(), Course()
+    with split.before(minute(30 * DAY), "rec_examples") as inside:
+        taught.within(inside, minute(30 * DAY))
+    with split.without_last_new(DEED, "rec_examples", most=30) as (inside, _):
+        taught.anew(inside, END)
+        fresh.anew(inside, END)
+    ours, theirs = ([made.network for made in each._made[END]] for each in (taught, fresh))
+    assert ours[1] is not None
+    assert ours == theirs
 
 
 RETAINED: Final = "SELECT tablename FROM pg_tables WHERE tablename ~ '^(factors|sequence)_item_'"

@@ -101,8 +101,10 @@ class Course:
             store.switch(inside, made, {}, cut)
 
     def anew(self, inside: Connection, cut: datetime) -> None:
-        """The same where the log in front lacks something else each time that it ends there."""
+        """The same where the log in front lacks deeds of before the cut. An encoder that had learned
+        before may know them, so none goes on."""
         self._made.pop(cut, None)
+        self._before = None
         self.within(inside, cut)
 
     def _learn(self, inside: Connection) -> list[Made]:

@@ -75,7 +75,8 @@ def diversify(
     """The first `count` by score less `diversity` times likeness, within the caps; the rest follow
     by score.
 
-    Scores are taken relative to the best, so 0 keeps the order and 1 weighs likeness alone.
+    Scores are taken relative to the best, so 0 keeps the order and 1 weighs likeness alone. What the
+    shopper buys again is like nothing before it.
     `fixed` are those that will stand in the list whatever the order: they count first.
     """
     if len(candidates) < 2 or (diversity == 0 and not caps.are_set):
@@ -94,7 +95,9 @@ def diversify(
         if picked.item not in stands and not _take(picked, caps, taken):
             continue
         chosen.append(picked)
-        likeness = [max(was, alike(picked, c)) for was, (c, _) in zip(likeness, left, strict=True)]
+        likeness = [
+            max(was, _repeats(c, picked)) for was, (c, _) in zip(likeness, left, strict=True)
+        ]
     first = {c.item for c in chosen}
     return chosen + [c for c in candidates if c.item not in first]
 
@@ -122,13 +125,24 @@ def alike(a: Candidate, b: Candidate) -> float:
     return category + brand
 
 
+def _repeats(candidate: Candidate, before: Candidate) -> float:
+    """How much of the one before. Who buys three teas wants all three: what is their own repeats
+    nothing, or a fiftieth of NDCG@10 is lost in a grocery."""
+    return 0.0 if _is_own(candidate) else alike(candidate, before)
+
+
+def _is_own(candidate: Candidate) -> bool:
+    """Whether the shopper has bought it."""
+    return any(part.source == AGAIN for part in candidate.parts)
+
+
 def _fame(candidate: Candidate) -> float:
     return float("-inf") if candidate.fame is None else candidate.fame
 
 
 def _known(candidate: Candidate, fames: Sequence[float]) -> float:
     """`fames` are those of all candidates, the least first."""
-    if any(part.source == AGAIN for part in candidate.parts):
+    if _is_own(candidate):
         return 1.0
     return bisect_left(fames, _fame(candidate)) / max(len(fames) - 1, 1)
 

@@ -1,6 +1,7 @@
 """Re-ranking: exact orders, caps that hold, and that nothing is ever lost."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import hypothesis
@@ -63,6 +64,15 @@ def test_what_repeats_the_best_steps_back() -> None:
 def test_a_little_diversity_moves_little() -> None:
     # 2 keeps .9 × .7 − .6 × .3 = .45, still more than .6 × .7 = .42.
     assert order(MUGS, diversity=0.3) == [1, 2, 3, 4]
+
+
+def test_what_the_shopper_buys_again_stands_beside_what_is_like_it() -> None:
+    own = (Part(AGAIN, 1.0, 1),)
+    habits = [replace(c, parts=own) if c.item == 2 else c for c in MUGS]
+    assert order(habits, diversity=0.5) == [1, 2, 3, 4]
+    # It is no less what the next one repeats.
+    first = [replace(c, parts=own) if c.item == 1 else c for c in MUGS]
+    assert order(first, diversity=0.5) == order(MUGS, diversity=0.5)
 
 
 def test_only_the_first_places_are_chosen_the_rest_stay_by_score() -> None:

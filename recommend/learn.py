@@ -129,7 +129,10 @@ def _without_unfit(found: Sequence[Example], course: Course) -> list[Example]:
         lists = blend.beside([example.heard for example in last], len(NAMES))
         course.judge(lists, [example.person for example in last])
     silent = [NAMES.index(kind) for kind in course.unfit()]
-    return [examples.silenced(example, silent) for example in found] if silent else list(found)
+    if not silent:
+        return list(found)
+    heard = (examples.silenced(example, silent) for example in found)
+    return [example for example in heard if example.wanted.any()]
 
 
 def _tune(lists: Lists, spans: Spans) -> str:

@@ -93,12 +93,33 @@ def test_a_rank_is_of_how_many_its_source_says_more() -> None:
 def test_a_source_that_is_silenced_is_as_if_it_had_said_nothing() -> None:
     chance = np.random.default_rng(7)
     said = chance.random((6, len(NAMES)))
-    quiet = said.copy()
+    # The third is what only these two propose.
+    said[2, [n for n in range(len(NAMES)) if n not in {1, 4}]] = 0
+    quiet = np.delete(said, 2, axis=0)
     quiet[:, [1, 4]] = 0
-    raw = [NOTHING] * 6
-    np.testing.assert_allclose(
-        features.silenced(matrix(said, raw, HOUR), [1, 4]), matrix(quiet, raw, HOUR), atol=1e-6
+    raw = [told(score=HOUR / 720 - n, trend=HOUR / 72 - n * n, price=n + 1) for n in range(6)]
+    made, is_heard = features.silenced(matrix(said, raw, HOUR), [1, 4])
+    np.testing.assert_allclose(made, matrix(quiet, [*raw[:2], *raw[3:]], HOUR), atol=1e-5)
+    assert is_heard.tolist() == [True, True, False, True, True, True]
+
+
+def test_what_only_a_silenced_source_proposed_is_missed() -> None:
+    said = np.zeros((3, len(NAMES)))
+    said[0, 0] = said[1, 4] = said[2, 4] = 1.0
+    bought = np.array([True, True, False])
+    worth = np.array([1.0, 0.5, 0.25], dtype=np.float32)
+    one = Example(
+        1,
+        matrix(said, [NOTHING] * 3, HOUR),
+        bought,
+        2,
+        Heard(said.astype(np.float32), bought, 2),
+        worth=worth,
     )
+    left = examples.silenced(one, [4])
+    assert (left.wanted.tolist(), left.missed, left.worth) == ([True], 3, pytest.approx([1.0]))
+    # The blend's weights are found on all that was asked for: of the others nobody speaks.
+    assert (left.heard.said.sum(axis=1).tolist(), left.heard.missed) == ([1.0, 0.0, 0.0], 2)
 
 
 # ── network and training ───────────────────────────────────────────────────────────────────

@@ -213,11 +213,19 @@ def _bought(gathered: Gathered, relevant: frozenset[int]) -> npt.NDArray[np.bool
 
 
 def silenced(example: Example, silent: Sequence[int]) -> Example:
-    """The same, had these sources said nothing; by their place in sources.NAMES."""
+    """The same, had these sources said nothing; by their place in sources.NAMES. What they alone had
+    proposed is missed, as it is where they do not serve."""
     said = example.heard.said.copy()
     said[:, list(silent)] = 0
-    told = features.silenced(example.told, silent)
-    return replace(example, told=told, heard=replace(example.heard, said=said))
+    told, is_heard = features.silenced(example.told, silent)
+    return replace(
+        example,
+        told=told,
+        wanted=example.wanted[is_heard],
+        missed=example.missed + int(example.wanted[~is_heard].sum()),
+        heard=replace(example.heard, said=said),
+        worth=None if example.worth is None else example.worth[is_heard],
+    )
 
 
 def held_out(examples: Sequence[Example], part: int = 5) -> tuple[list[Example], list[Example]]:

@@ -82,13 +82,22 @@ def matrix(shares: Shares, raw: Sequence[Sequence[float | None]], hour: int) -> 
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def silenced(told: Matrix, silent: Sequence[int]) -> Matrix:
-    """(candidates, features) of the same list, had these sources said nothing; by their place in NAMES."""
-    kept, sources = told.copy(), len(NAMES)
+def silenced(told: Matrix, silent: Sequence[int]) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+    """What would have been told, had these sources said nothing, by their place in NAMES; and of which
+    candidates: what nobody else proposed is none."""
+    sources = len(NAMES)
+    is_heard = np.delete(told[:, :sources], list(silent), axis=1).any(axis=1)
+    kept = told[is_heard]
     kept[:, [*silent, *(sources + place for place in silent)]] = 0
     total = kept[:, :sources].astype(np.float64).sum(axis=1)
     kept[:, 2 * sources : 2 * sources + 1] = np.stack(_of_list(total), axis=1)
-    return kept
+    for place, of in _OF_LIST.items():
+        kept[:, place] = _of_list(kept[:, of].astype(np.float64))[0]
+    return kept, is_heard
+
+
+_OF_LIST: Final = {-11: -13, -10: -12, -1: -2}
+"""Where the matrix says how score, trend and price stand in the list, and where it says them."""
 
 
 def _ranks(shares: Shares) -> list[npt.NDArray[np.float64]]:

@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.quality import judged, lists, peers, rankers, sets
+from bench.quality import gathered, judged, lists, peers, places, rankers, reach, sets
 from bench.quality.__main__ import PEERS, Line, _spent, _table
 from bench.quality.judged import Figures, Wanted
 from bench.quality.lists import Lists
+from bench.quality.ours import ROOT
+from bench.quality.reach import Place, Shop
 from bench.quality.sets import Facts, Kept
 from recommend.evaluation.intervals import Estimate
 from recommend.ranker import training
@@ -214,3 +216,113 @@ def test_a_network_is_taught_by_the_lists_that_are_not_held_out(tmp_path: Path) 
     of_own = [made.scores(each.told) for each in drawn(60) if each.person % rankers.PART == 0]
     for own, scored in zip(of_own, rankers._network(found, is_held), strict=True):
         assert (own == scored).all()
+
+
+# ── reach ──────────────────────────────────────────────────────────────────────────────────
+
+TEN: Final = Shop(
+    wanted={"ann": {"a", "x"}, "bob": {"b"}}, items=10, hidden={"ann": {"c"}, "bob": set()},
+    known_by={"a": 3, "b": 2, "c": 5},
+)  # fmt: skip
+
+
+def test_what_a_shop_knew_of_what_was_then_taken(keep: Any) -> None:
+    kept = keep(facts(
+        ("ann", "mug", -2, "purchase"), ("bob", "mug", -2, "view_item"), ("bob", "mug", -1, "purchase"),
+        ("bob", "jug", -1, "purchase"), ("ann", "mug", 1, "purchase"), ("ann", "jug", 1, "purchase"),
+        ("bob", "cup", 1, "purchase"),
+    ))  # fmt: skip
+    wanted = {"ann": {"jug"}, "bob": {"cup"}}
+    known_by = {"mug": 2, "jug": 1}
+    assert reach.shop_of(kept, "new") == Shop(
+        wanted, 3, {"ann": {"mug"}, "bob": {"mug", "jug"}}, known_by
+    )
+    assert reach.shop_of(kept, "any").size("bob") == 3
+    assert reach.shop_of(kept, "new").size("bob") == 1
+
+
+def test_shares_are_of_all_that_was_taken_whoever_took_it() -> None:
+    assert reach.shares(TEN) == (1 / 3, pytest.approx(1 / 3), 1 / 3)
+
+
+def test_at_best_all_that_was_known_stands_first_and_the_rest_in_no_order() -> None:
+    assert reach.ideal(TEN, 1) == {
+        "ann": {"a": Place(0, 0), "x": Place(2, 6)}, "bob": {"b": Place(0, 0)},
+    }  # fmt: skip
+    assert reach.ideal(TEN, 3) == {
+        "ann": {"a": Place(0, 0), "x": Place(1, 7)}, "bob": {"b": Place(2, 7)},
+    }  # fmt: skip
+
+
+def test_behind_a_list_stands_what_is_popular_without_what_is_in_it_or_hidden() -> None:
+    shown = pa.table({"user_id": ["ann", "ann"], "rank": [2, 1], "item_id": ["e", "d"]})
+    found = reach.behind(TEN, shown, ["c", "d", "a", "b"])
+    assert found == {
+        # d, e, a, b; behind them stand five in one place.
+        "ann": {"a": Place(2, 0), "x": Place(4, 4)}, "bob": {"b": Place(3, 0)},
+    }  # fmt: skip
+
+
+def test_recall_is_of_the_first_five_hundred_and_of_equals_only_where_all_are() -> None:
+    found = [Place(499, 0), Place(0, 499), Place(0, 500), Place(500, 0)]
+    assert reach.recall(found) == 0.5
+    assert reach.recall([Place(n, 0) for n in range(600)]) == 1
+
+
+def test_pairs_are_in_order_where_what_was_taken_stands_above() -> None:
+    """Of two taken among five there are six pairs with the others."""
+    assert reach.auc([Place(0, 0), Place(1, 0)], 5) == 1
+    assert reach.auc([Place(3, 0), Place(4, 0)], 5) == 0
+    assert reach.auc([Place(0, 0), Place(2, 0)], 5) == 5 / 6
+    assert reach.auc([Place(0, 4), Place(0, 4)], 5) == 0.5
+
+
+def test_what_has_no_place_may_stand_anywhere() -> None:
+    assert reach.figures(TEN, {}) == (1.0, 0.5)
+
+
+def test_the_farthest_stands_first_under_what_could_be_had() -> None:
+    lines = {"near": {"bob": {"b": Place(600, 0)}}, "far": {"bob": {"b": Place(0, 0)}}}
+    shop = Shop({"bob": {"b"}}, 1_000, {"bob": set()}, {"b": 3})
+    _, said, _, *rows = reach.table("shop", "any", shop, lines)
+    assert said == (
+        "what was taken: 0.0% had been known by nobody, 0.0% by one or two shoppers, 100.0% by more"
+    )
+    assert [row.split() for row in rows[-2:]] == [
+        ["far", "1.000", "1.000"],
+        ["near", "0.000", "0.399"],
+    ]
+
+
+def test_a_peer_s_places_are_those_of_its_lists(keep: Any, tmp_path: Path) -> None:
+    """Whoever likes lamps buys the one that is missing; what they know has no place among new ones."""
+    kept = keep(facts(*shop_of_two_tastes()))
+    command = [
+        sys.executable,
+        "-m",
+        places.__name__,
+        "EASE",
+        kept.folder,
+        tmp_path,
+        "1",
+        *kept.lists,
+    ]
+    subprocess.run([str(part) for part in command], check=True, capture_output=True, cwd=ROOT)
+    found = reach._placed(tmp_path / "new.parquet")
+    assert len(found) == 60
+    assert found["u0"] == {"lamp0": Place(0, 0)}
+    every = reach._placed(tmp_path / "any.parquet")
+    assert all(place.above < 12 for taken in every.values() for place in taken.values())
+
+
+def test_places_are_counted_with_what_is_equal() -> None:
+    above, equal = places._among(np.array([5.0, 3, 3, 1]), np.array([5.0, 3, 1]))
+    assert (above.tolist(), equal.tolist()) == ([0, 1, 3], [0, 1, 0])
+
+
+def test_candidates_are_written_in_the_form_of_lists(tmp_path: Path) -> None:
+    gathered.write(tmp_path / "any.parquet", ["ann", "bob", "cid"], [["b", "a"], [], ["c"]])
+    assert pq.read_table(tmp_path / "any.parquet").to_pylist() == [
+        {"user_id": "ann", "rank": 1, "item_id": "b"}, {"user_id": "ann", "rank": 2, "item_id": "a"},
+        {"user_id": "cid", "rank": 1, "item_id": "c"},
+    ]  # fmt: skip

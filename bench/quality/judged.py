@@ -30,10 +30,10 @@ class Figures:
 
 def wanted(kept: Kept, kind: str) -> Wanted:
     """What each shopper took next, of what such lists can show."""
-    taken = _by_user(pq.read_table(kept.folder / "targets.parquet"))
+    taken = by_user(pq.read_table(kept.folder / "targets.parquet"))
     if kind == "any":
         return taken
-    seen = _by_user(pq.read_table(kept.folder / "events.parquet", columns=["user_id", "item_id"]))
+    seen = by_user(pq.read_table(kept.folder / "events.parquet", columns=["user_id", "item_id"]))
     new = {user: items - seen.get(user, set()) for user, items in taken.items()}
     return {user: items for user, items in new.items() if items}
 
@@ -49,7 +49,8 @@ def judge(path: Path, wanted: Wanted) -> Figures:
     return Figures(ndcg, sum(row["hit_rate"] for row in rows) / len(rows))
 
 
-def _by_user(pairs: pa.Table) -> Wanted:
+def by_user(pairs: pa.Table) -> Wanted:
+    """The items of each, of rows (user_id, item_id)."""
     found: Wanted = {}
     for user, item in zip(pairs["user_id"].to_pylist(), pairs["item_id"].to_pylist(), strict=True):
         found.setdefault(user, set()).add(item)

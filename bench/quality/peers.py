@@ -40,6 +40,9 @@ Settings = dict[str, Any]
 Scores = Callable[[np.ndarray], np.ndarray]
 """(shoppers) to (shoppers, items)."""
 
+Tried = tuple[dict[str, float], Settings]
+"""NDCG by kind, and the settings that gave it."""
+
 
 class Facts(NamedTuple):
     """What happened, a row an event, oldest first; shoppers and items by number."""
@@ -274,26 +277,26 @@ PEERS: dict[str, tuple[Callable[..., Scores], list[Settings]]] = {
 
 def run(peer: str, folder: Path, out: Path, minutes: float, kinds: list[str]) -> None:
     """Choose, learn from all, and write its lists."""
-    facts, users, items = _read(folder)
+    facts, users, items = read(folder)
     learn, settings = PEERS[peer]
     seen = facts.chosen()
     asked = users.known(pq.read_table(folder / "users.parquet")["user_id"])
     began = time.monotonic()
-    tried = list(_tried(learn, settings, facts, kinds, minutes))
-    said: dict[str, Any] = {"lists": {}, "tried": len(tried), "of": len(settings),
+    tries = list(tried(learn, settings, facts, kinds, minutes))
+    said: dict[str, Any] = {"lists": {}, "tried": len(tries), "of": len(settings),
                             "choosing": time.monotonic() - began}  # fmt: skip
     for kind in kinds:
-        best = max(tried, key=lambda trial: trial[0][kind])[1]
+        best = best_of(tries, kind)
         said["lists"][kind] = {"settings": best}
         scores = learn(facts, **best)
         _write(out / f"{kind}.parquet", _lists(scores, asked, seen, kind), asked, users, items)
     _say(out, said | {"seconds": time.monotonic() - began})
 
 
-def _tried(
+def tried(
     learn: Callable[..., Scores], settings: list[Settings], facts: Facts, kinds: list[str],
     minutes: float,
-) -> Iterator[tuple[dict[str, float], Settings]]:  # fmt: skip
+) -> Iterator[Tried]:  # fmt: skip
     """NDCG of each on the window, by kind; as many as the minutes allow and one at least."""
     cut = int(facts.at.max()) + 1 - min(WINDOW, int(facts.at.max() - facts.at.min()) // 6)
     known = facts.before(cut)
@@ -305,6 +308,11 @@ def _tried(
         yield {kind: _judged(scores, seen, wanted, kind) for kind, wanted in taken.items()}, one
         if time.monotonic() > end:
             return
+
+
+def best_of(tries: list[Tried], kind: str) -> Settings:
+    """The settings whose lists of this kind were the best."""
+    return max(tries, key=lambda one: one[0][kind])[1]
 
 
 def _taken(facts: Facts, known: Facts, cut: int, kind: str) -> sp.csr_matrix:
@@ -372,7 +380,7 @@ class Numbered:
         return len(self.names)
 
 
-def _read(folder: Path) -> tuple[Facts, Numbered, Numbered]:
+def read(folder: Path) -> tuple[Facts, Numbered, Numbered]:
     events = pq.read_table(folder / "events.parquet").sort_by("occurred_at")
     events = events.filter(pc.is_in(events["event"], pa.array(list(WEIGHTS))))
     catalogue = pq.read_table(folder / "catalogue.parquet")["item_id"]

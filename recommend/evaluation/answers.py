@@ -33,8 +33,8 @@ def answer(ask: Ask, now: datetime) -> Answer:
     return Answer(shown, gather(ask, now))
 
 
-def gather(ask: Ask, now: datetime) -> list[int]:
-    """The first DEPTH candidates, in the scenario's order. Raises pipeline.Refused."""
+def gather(ask: Ask, now: datetime, *, depth: int = DEPTH) -> list[int]:
+    """The first `depth` candidates, in the scenario's order. Raises pipeline.Refused."""
     found = wishes(ask.scenario, now)
     if found is None:
         raise Refused(404, "unknown_scenario", f"There is no scenario {ask.scenario!r}.")
@@ -45,7 +45,7 @@ def gather(ask: Ask, now: datetime) -> list[int]:
         weights=[getattr(settings, name) for name in NAMES],
         category=EVERYTHING,
         seen=SEEN[ask.exclude_seen or settings.exclude_seen],
-        pool=DEPTH,
+        pool=depth,
         attributes=any(rule.attribute for rule in in_force),
         now=now,
     )

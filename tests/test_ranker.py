@@ -15,11 +15,14 @@ from sqlalchemy import text
 
 from behavior.events import Event
 from catalog import changes
+from catalog.feed import ItemContent
 from catalog.models import Scenario
 from catalog.scenarios import HOME
 from recommend import candidates, learn, receipts
 from recommend.blend import Heard
+from recommend.candidates import Wanted
 from recommend.pipeline import Ask, compose, serve
+from recommend.projections.popularity import EVERYTHING
 from recommend.ranker import examples, features, network, store, training
 from recommend.ranker.examples import Example
 from recommend.ranker.features import HALF_LIVES, RAW, matrix
@@ -411,3 +414,17 @@ def test_candidates_are_drawn_by_the_weights_that_ship() -> None:
     assert learn.WANTED.weights == [HOME.get(name, 0.0) for name in NAMES]
     assert learn.WANTED.pool == candidates.RANKED
     assert len(features.NAME) == 12
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize(("pool", "own"), [(250, 188), (251, 229)])
+def test_far_down_what_the_shopper_ever_bought_has_more_turns(pool: int, own: int) -> None:
+    """Up to a list of fifty it has three to one of what is popular, then ten."""
+    mine, theirs = ([f"{name}{n}" for n in range(size)] for name, size in (("a", 240), ("b", 300)))
+    changes.put([ItemContent(item_id) for item_id in (*mine, *theirs)])
+    given(purchase("ann", *mine), purchase("bob", *theirs), purchase("cid", *theirs))
+    advance()
+    heard = [float(name in ("again", "popular")) for name in NAMES]
+    wanted = Wanted("user:ann", None, heard, EVERYTHING, 0, pool, ranker="none", now=NOW)
+    found = [one.item_id for one in candidates.gather(wanted).candidates]
+    assert (len(found), sum(item_id.startswith("a") for item_id in found)) == (pool, own)

@@ -242,7 +242,7 @@ def test_what_a_shop_knew_of_what_was_then_taken(keep: Any) -> None:
 
 
 def test_shares_are_of_all_that_was_taken_whoever_took_it() -> None:
-    assert reach.shares(TEN) == (1 / 3, pytest.approx(1 / 3), 1 / 3)
+    assert reach.shares(TEN) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
 
 
 def test_at_best_all_that_was_known_stands_first_and_the_rest_in_no_order() -> None:

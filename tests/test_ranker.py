@@ -120,7 +120,9 @@ def test_what_only_a_silenced_source_proposed_is_missed() -> None:
         worth=worth,
     )
     left = examples.silenced(one, [4])
-    assert (left.wanted.tolist(), left.missed, left.worth) == ([True], 3, pytest.approx([1.0]))
+    assert (left.wanted.tolist(), left.missed) == ([True], 3)
+    assert left.worth is not None
+    assert left.worth.tolist() == [1.0]
     # The blend's weights are found on all that was asked for: of the others nobody speaks.
     assert (left.heard.said.sum(axis=1).tolist(), left.heard.missed) == ([1.0, 0.0, 0.0], 2)
 

@@ -86,7 +86,8 @@ def silenced(told: Matrix, silent: Sequence[int]) -> tuple[Matrix, npt.NDArray[n
     """What would have been told, had these sources said nothing, by their place in NAMES; and of which
     candidates: what nobody else proposed is none."""
     sources = len(NAMES)
-    is_heard = np.delete(told[:, :sources], list(silent), axis=1).any(axis=1)
+    others = np.delete(told[:, :sources], list(silent), axis=1)
+    is_heard: npt.NDArray[np.bool_] = np.any(others > 0, axis=1)
     kept = told[is_heard]
     kept[:, [*silent, *(sources + place for place in silent)]] = 0
     total = kept[:, :sources].astype(np.float64).sum(axis=1)

@@ -142,6 +142,29 @@ def test_weights_that_are_not_surely_better_are_noted_and_stay(committed: None) 
     assert ask("SELECT is_saved FROM tuning ORDER BY id") == [(True,), (False,)]
 
 
+def test_where_lists_are_few_every_shopper_judges_what_the_others_choose(committed: None) -> None:
+    """A fifth of them, who take all that there is, are of no opinion."""
+    found = [e if e.person % 5 else _took_all(e) for e in given_lists()]
+    done = tune.tune(tunings.begin("home"), "purchase", found, UNTIL)
+    assert (done.is_saved, done.weights) == (True, stand())
+    assert done.judged is not None
+    assert (done.judged.lists, done.judged.learned) == (150, 120)
+
+
+def test_where_lists_are_many_a_fifth_is_enough_to_judge(
+    committed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune, "FEW", 150)
+    found = [e if e.person % 5 else _took_all(e) for e in given_lists()]
+    done = tune.tune(tunings.begin("home"), "purchase", found, UNTIL)
+    assert (done.is_saved, stand()) == (False, SHIPPED)
+
+
+def _took_all(example: Example) -> Example:
+    wanted = np.ones_like(example.wanted)
+    return replace(example, wanted=wanted, heard=replace(example.heard, wanted=wanted))
+
+
 def test_too_few_lists_choose_nothing(committed: None) -> None:
     done = tune.tune(tunings.begin("home"), "purchase", given_lists(40), UNTIL)
     assert done.said == "40 lists to choose by, 100 are needed: they stay as they are"

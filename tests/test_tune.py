@@ -144,20 +144,23 @@ def test_weights_that_are_not_surely_better_are_noted_and_stay(committed: None) 
 
 def test_where_lists_are_few_every_shopper_judges_what_the_others_choose(committed: None) -> None:
     """A fifth of them, who take all that there is, are of no opinion."""
-    found = [e if e.person % 5 else _took_all(e) for e in given_lists()]
-    done = tune.tune(tunings.begin("home"), "purchase", found, UNTIL)
+    done = tune.tune(tunings.begin("home"), "purchase", _of_no_opinion(300), UNTIL)
     assert (done.is_saved, done.weights) == (True, stand())
     assert done.judged is not None
-    assert (done.judged.lists, done.judged.learned) == (150, 120)
+    assert (done.judged.lists, done.judged.learned) == (300, 240)
 
 
-def test_where_lists_are_many_a_fifth_is_enough_to_judge(
-    committed: None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("count", "few"), [(150, 1_000), (300, 300)], ids=["fewer", "many"])
+def test_where_they_are_fewer_or_many_a_fifth_judges(
+    committed: None, monkeypatch: pytest.MonkeyPatch, count: int, few: int
 ) -> None:
-    monkeypatch.setattr(tune, "FEW", 150)
-    found = [e if e.person % 5 else _took_all(e) for e in given_lists()]
-    done = tune.tune(tunings.begin("home"), "purchase", found, UNTIL)
+    monkeypatch.setattr(tune, "FEW", few)
+    done = tune.tune(tunings.begin("home"), "purchase", _of_no_opinion(count), UNTIL)
     assert (done.is_saved, stand()) == (False, SHIPPED)
+
+
+def _of_no_opinion(count: int) -> list[Example]:
+    return [e if e.person % 5 else _took_all(e) for e in given_lists(count)]
 
 
 def _took_all(example: Example) -> Example:

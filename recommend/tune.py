@@ -63,7 +63,7 @@ def tune(begun: Begun, goal: str, found: Sequence[Example], until: datetime) -> 
     chosen = _climbed(known, stood)
     ours, theirs = _judged(held, chosen), _judged(held, stood)
     if SOME <= len(found) < FEW and not surely.is_better(ours, theirs):
-        chosen, held = _climbed(found, stood), found
+        chosen, held = _climbed(found, stood), list(found)
         ours, theirs = _in_turn(found, stood)
     is_better = surely.is_better(ours, theirs)
     judged = Judged(len(held), len(known), surely.mean(ours), surely.mean(theirs), goal, is_better)

@@ -347,7 +347,7 @@ def test_the_page_of_a_list_shows_its_receipt(slate: uuid.UUID, admin: Client) -
     page = admin.get(f"/admin/recsite/slaterow/{slate}/change/").content.decode()
     ((seen,),) = ask("SELECT detail->'receipt'->>'snapshot' FROM slate")
     assert f"<dt>log seen</dt><dd>{seen}</dd>" in page
-    assert "<dt>covisit v2 had read</dt>" in page
+    assert "<dt>covisit v3 had read</dt>" in page
     assert "<dt>shopper&#x27;s last events</dt><dd>2</dd>" in page
     assert "<dt>rules in force</dt><dd>none</dd>" in page
     assert f"<code>manage.py replay {slate}</code>" in page

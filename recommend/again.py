@@ -22,7 +22,7 @@ FROM (
          unnest(CASE WHEN 0 > ANY (bought) THEN kept(bought) ELSE bought END) AS hour
     WHERE {{bought}} IS NOT NULL AND (%(weights)s::float8[])[{AGAIN}] > 0
     GROUP BY item HAVING count(*) >= {{least}}
-    ORDER BY score DESC, item LIMIT %(pool)s
+    ORDER BY score DESC, item LIMIT %(each)s
 ) AS habit
 """
 

@@ -52,5 +52,5 @@ FROM (
         ) AS peer JOIN user_state USING (person)
     ) AS did
     WHERE (%(strengths)s::float8[])[signal] > 0 AND {IS_STRANGE}
-    GROUP BY item ORDER BY score DESC, item LIMIT %(pool)s
+    GROUP BY item ORDER BY score DESC, item LIMIT %(each)s
 ) AS liked)"""

@@ -139,7 +139,7 @@ FROM (SELECT passage, vector <=> (SELECT vector FROM taste) AS distance
       ORDER BY vector <=> (SELECT vector FROM taste) LIMIT {NEAREST}) AS near,
      LATERAL (SELECT item FROM item_passage WHERE item_passage.passage = near.passage
               ORDER BY item LIMIT {OF_A_PASSAGE}) AS described
-ORDER BY near.distance, item LIMIT %(pool)s
+ORDER BY near.distance, item LIMIT %(each)s
 ) AS alike WHERE because IS NOT NULL)"""
 
 TASTE: Final = f"""

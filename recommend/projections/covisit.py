@@ -224,7 +224,7 @@ FROM (
               JOIN neighbours AS known ON known.item = heard.item AND known.channel = {channel}
               WHERE (%(weights)s::float8[])[{channel}] > 0) AS proposed
         WHERE {is_strange}
-        GROUP BY item ORDER BY weight DESC, item LIMIT %(pool)s
+        GROUP BY item ORDER BY weight DESC, item LIMIT %(each)s
     ) AS proposal JOIN item_count USING (item)
 ) AS scored)"""
 

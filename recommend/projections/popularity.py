@@ -167,7 +167,7 @@ SELECT {source} AS source, item,
        NULL::int AS because
 FROM (SELECT item, {column} AS height FROM popularity WHERE category = %(category)s
         AND {is_strange}
-      ORDER BY {column} DESC, item DESC LIMIT %(pool)s) AS head
+      ORDER BY {column} DESC, item DESC LIMIT %(each)s) AS head
 """
 SOURCE: Final = f"""
 ({_HEAD.format(source=POPULAR, column="score", unit=UNIT, least=LEAST, is_strange=IS_STRANGE)})

@@ -115,5 +115,5 @@ SOURCE: Final = f"""
 SELECT {LINKED} AS source, item, score::float8 / (SELECT max(score) FROM spoken_for) AS share, because
 FROM spoken_for
 WHERE item IN (SELECT item FROM unlinked)
-   OR item IN (SELECT item FROM spoken_for ORDER BY score DESC, item LIMIT %(pool)s)
+   OR item IN (SELECT item FROM spoken_for ORDER BY score DESC, item LIMIT %(each)s)
 """

@@ -1,21 +1,13 @@
-"""Examples and the gate: which windows a log gives, what should have stood first, who counts."""
+"""Examples: which windows a log gives, and what should have stood first."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-import numpy as np
-import pytest
-
 from behavior.events import Kind
-from recommend import goals, learn, surely
+from recommend import goals, learn
 from recommend.candidates import RANKED
-from recommend.ranker import examples, store
-from recommend.ranker.examples import Example
-from recommend.ranker.network import Network
-from recommend.ranker.store import LISTS, Judged, Ranker
+from recommend.ranker import examples
 from tests.given import advance, did, given, item, minute, purchase, view
-from tests.test_ranker import heard
 from tests.test_ranker_habits import DAY
 
 MOMENT: Final = timedelta(milliseconds=1)
@@ -104,74 +96,3 @@ def test_a_shop_in_which_most_did_all_in_one_visit_is_told_from_one_to_which_the
 
 def test_lists_are_as_deep_as_those_that_are_ranked() -> None:
     assert learn.WANTED.pool == RANKED
-
-
-# ── the gate ───────────────────────────────────────────────────────────────────────────────
-
-
-def of(person: int) -> Example:
-    rows, bought = np.zeros((1, 1), np.float32), np.ones(1, bool)
-    return Example(person, rows, bought, 0, heard(rows[:, 0], bought))
-
-
-def test_a_shopper_counts_once_however_many_lists_they_gave() -> None:
-    held = [of(5), of(10), of(10), of(10)]
-    assert learn._by_shopper(held, [1.0, 0.0, 0.5, 0.25]) == [1.0, 0.25]
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs", "is_sure"),
-    [
-        ([0.9], [0.1], False),
-        ([0.5, 0.5, 0.5], [0.4, 0.4, 0.4], True),
-        ([0.9, 0.1, 0.5], [0.1, 0.5, 0.4], False),
-        ([0.4, 0.4, 0.4], [0.5, 0.5, 0.5], False),
-    ],
-    ids=["one shopper", "all alike", "some and some", "worse"],
-)
-def test_better_is_surely_better_over_shoppers(
-    ours: list[float], theirs: list[float], is_sure: bool
-) -> None:
-    assert surely.is_better(ours, theirs) is is_sure
-
-
-def a_list(person: int, *told: float) -> Example:
-    """Two candidates, of which the first is so described and was bought; the blend has it second."""
-    rows = np.array([told, [0.0, 0.0]], np.float32)
-    bought, said = np.array([True, False]), np.array([0.0, 1.0], np.float32)
-    return Example(person, rows, bought, 0, heard(said, bought))
-
-
-def liking(*weights: float) -> Network:
-    layer = np.array([weights], np.float32), np.zeros(1, np.float32)
-    return Network(np.zeros(2, np.float32), np.ones(2, np.float32), (layer,))
-
-
-def test_one_that_is_good_for_fewer_lists_than_the_one_before_stays_out(committed: None) -> None:
-    held = [a_list(n, 1, 0) for n in range(4)]
-    held += [replace(a_list(n, 0, 1), is_new=True) for n in range(4)]
-    made = liking(1, -1)
-    judged, is_better = learn._judge("purchase", made, [], held)
-    assert (judged.serves, is_better) == (("any",), True)
-    store.publish(liking(1, 1), judged, minute(0))
-    assert learn._judge("purchase", made, [], held)[1]
-    store.publish(liking(2, 2), replace(judged, serves=LISTS), minute(0))
-    assert not learn._judge("purchase", made, [], held)[1]
-
-
-def test_one_before_that_the_blend_has_overtaken_holds_nobody_up(committed: None) -> None:
-    held = [a_list(n, 1, 0) for n in range(4)]
-    held += [replace(a_list(n, 0, 1), is_new=True) for n in range(4)]
-    store.publish(liking(-1, -1), Judged(9, 99, 0.4, 0.3, None), minute(0))
-    judged, is_better = learn._judge("purchase", liking(1, -1), [], held)
-    assert (judged.serves, is_better) == (("any",), True)
-
-
-def test_a_ranker_is_held_to_the_one_before_only_where_that_serves(committed: None) -> None:
-    held = [a_list(n, 1, 0) for n in range(4)] + [a_list(n, 0, 1) for n in (4, 5)]
-    before = Ranker("before", liking(1, 1), minute(0), MOMENT, frozenset({"new"}))
-    mostly_right, wrong = liking(1, -1), liking(-1, -1)
-    assert learn._is_better("any", mostly_right, before, held)
-    assert not learn._is_better("new", mostly_right, before, held)
-    assert learn._is_better("new", before.network, before, held)
-    assert not learn._is_better("any", wrong, None, held)

@@ -19,7 +19,7 @@ from catalog import changes
 from catalog.models import Scenario
 from catalog.models.places import MOST_WEIGHT
 from catalog.scenarios import HOME
-from recommend import blend, learn, tune, tunings
+from recommend import blend, judging, learn, tune, tunings
 from recommend.blend import Heard
 from recommend.evaluate import Plan, evaluate
 from recommend.goals import GOALS
@@ -100,7 +100,7 @@ def test_it_is_ndcg_as_everywhere_whatever_the_lists_are_long() -> None:
         heard, blend.ndcg(blend.beside(heard, len(NAMES)), weights), strict=True
     ):
         assert value == pytest.approx(
-            learn._ndcg(each.said @ weights, Example(1, each.said, each.wanted, 2, each))
+            judging._ndcg(each.said @ weights, Example(1, each.said, each.wanted, 2, each))
         )
 
 
@@ -638,7 +638,8 @@ def test_the_ranker_must_beat_the_weights_that_stand(committed: None) -> None:
     held = given_lists()
     before = tune.of_each(held, tunings.standing(learn.SCENARIO))
     tune.tune(tunings.begin("home"), "purchase", held, UNTIL)
-    assert np.mean(learn._of_blend(held)) > np.mean(before)
+    none = np.zeros(len(held))
+    assert judging.beside(held, none, None, "home").blend.mean() > np.mean(before)
 
 
 def test_figures_are_kept_as_they_are_said(committed: None) -> None:

@@ -2,7 +2,8 @@
 
 It promises that no list judges a network that its shopper has taught, and that a shopper counts once.
 Of a large shop every fifth shopper judges what the others taught; where that is not sure and lists are
-few, each fifth judges in turn a network that the others teach anew.
+few, each fifth judges in turn a network that the others teach anew. What the log's last weeks say of what
+shoppers find new is not taken for granted: it must hold for what each found new last, too, whenever.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,17 +66,28 @@ def beside(lists: Sequence[Example], ours: Values, before: Ranker | None, scenar
     return Beside(lists, ours, blended, live, before)
 
 
-def judge(found: Beside, goal: str, learned: int) -> tuple[Judged, bool]:
-    """The figures, and whether it is to go live: for lists of some kind it is better, and none is left
-    to the blend that the one before still orders better."""
-    of_kind = {name: found.of(name) for name in LISTS}
+def judge(
+    found: Beside, goal: str, learned: int, barred: Sequence[str] = ()
+) -> tuple[Judged, bool]:
+    """The figures, and whether it is to go live: for lists of some kind that is not barred it is better,
+    and none of those is left to the blend that the one before still orders better."""
+    of_kind = {name: found.of(name) for name in LISTS if name not in barred}
     serves = tuple(name for name, of in of_kind.items() if of.is_better)
     kept = {name for name, of in of_kind.items() if of.mean(of.live) > of.mean(of.blend)}
     judged = Judged(
         len(found.lists), learned, found.mean(found.ours), found.mean(found.blend),
-        None if found.before is None else found.mean(found.live), goal, serves,
+        None if found.before is None else found.mean(found.live), goal, serves, barred=barred,
     )  # fmt: skip
     return judged, bool(serves) and kept <= set(serves)
+
+
+def is_misled(made: Network, last: Sequence[Example], scenario: str) -> bool:
+    """Whether the blend finds surely better what each shopper found new last. (By the last weeks of a
+    shop of views a ranker was twice as good as the blend; of what was found last it found half.)"""
+    if not last:
+        return False
+    found = beside(last, scored(made, last), None, scenario)
+    return surely.is_better(found.by_shopper(found.blend), found.by_shopper(found.ours))
 
 
 def in_turn(

@@ -24,7 +24,7 @@ from recommend.ranker import examples, looks, store, training
 from recommend.ranker.examples import Example
 from recommend.ranker.looks import Looks
 from recommend.ranker.network import Network
-from recommend.ranker.store import LISTS, Judged
+from recommend.ranker.store import LISTS, NEW, Judged
 from recommend.sources import NAMES
 from recommend.spaces import learning
 from recommend.spaces.learning import Course
@@ -47,12 +47,9 @@ WANTED: Final = Wanted(
 """Candidates are drawn by the weights that ship for the home page."""
 
 FEW: Final = 3_000
-SOME: Final = 1_000
-"""Lists. Of fewer than FEW a fifth may not be sure of anything, so every shopper judges in turn. (A
-wholesaler's last three months: by 434 lists a ranker was not surely better for lists of any items, by
-2,241 it was, and in the month after NDCG@10 .408 instead of .384.) Of fewer than SOME all are too much
-alike: a shop of views was sure by 400 lists of its last weeks, and what each would buy some day was found
-less well, .112 instead of .185."""
+"""Lists of which a fifth may not be sure, so every shopper judges in turn. (A wholesaler's last three
+months: by 434 lists a ranker was not surely better for lists of any items, by 2,241 it was, and in the
+month after NDCG@10 .408 instead of .384.)"""
 
 SCENARIO: Final = str(HOME["name"])
 """Whose weights the ranker must beat."""
@@ -162,7 +159,7 @@ def _rank(
         return Learned(None, False, f"{len(found)} lists to learn from, {LEAST} are needed: "
                        "the blend serves alone")  # fmt: skip
     made = training.train(examples.held_out(found)[0], each)
-    judged, is_better = _judge(goal, made, found, each)
+    judged, is_better = _judge(goal, made, found, spans[0][1], each)
     judged = replace(judged, slates=looked.slates)
     if is_better:
         store.publish(training.train(found, each), judged, spans[0][1])
@@ -173,20 +170,27 @@ def _rank(
 
 
 def _judge(
-    goal: str, made: Network, found: Sequence[Example], each: Callable[..., Any]
+    goal: str, made: Network, found: Sequence[Example], until: datetime, each: Callable[..., Any]
 ) -> tuple[Judged, bool]:
     """On lists that it has not learned from: against the blend, and whatever is live."""
     with one_snapshot() as inside:
         before = store.live(inside)
     known, held = examples.held_out(found)
-    ours = judging.scored(made, held)
-    judged, is_better = judging.judge(
-        judging.beside(held, ours, before, SCENARIO), goal, len(known)
-    )
-    if len(judged.serves) < len(LISTS) and SOME <= len(found) < FEW:
+    compared = judging.beside(held, judging.scored(made, held), before, SCENARIO)
+    judged, is_better = judging.judge(compared, goal, len(known))
+    if len(judged.serves) < len(LISTS) and len(found) < FEW:
         every, ours = judging.in_turn(made, held, found, lambda of: training.train(of, each))
-        return judging.judge(judging.beside(every, ours, before, SCENARIO), goal, len(known))
+        compared = judging.beside(every, ours, before, SCENARIO)
+        judged, is_better = judging.judge(compared, goal, len(known))
+    if NEW in judged.serves and _is_misled(goal, made, until, each):
+        return judging.judge(compared, goal, len(known), barred=(NEW,))
     return judged, is_better
+
+
+def _is_misled(goal: str, made: Network, until: datetime, each: Callable[..., Any]) -> bool:
+    """Spaces say nothing here: to teach them once more would cost more than all else."""
+    last = examples.collect_last(WANTED, until, GOALS[goal], each)
+    return judging.is_misled(made, [example for example in last if example.is_new], SCENARIO)
 
 
 def collecting(
@@ -230,6 +234,8 @@ def _sentence(judged: Judged, is_live: bool, looked: Looks) -> str:
     if is_live:
         only = "" if len(judged.serves) > 1 else f" for lists of {judged.serves[0]} items"
         state = f"it is live{only}"
+    if judged.barred:
+        state += "; what shoppers found new last the blend finds better, so lists of new items are left to it"
     return (
         f"learned from {judged.learned} lists, {looked.said}; on {judged.lists} others "
         f"NDCG@{blend.AT} {judged.ndcg:.4f}, {against}: {state}"

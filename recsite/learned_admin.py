@@ -71,7 +71,9 @@ class RankerRowAdmin(ReadOnly):
 
     @display(description="better than the blend in")
     def orders(self, row: RankerRow) -> str:
-        return ORDERS[tuple(row.judged.get("serves", LISTS if row.live_since else ()))]
+        orders = ORDERS[tuple(row.judged.get("serves", LISTS if row.live_since else ()))]
+        misled = "what shoppers found new last the blend finds better"
+        return f"{orders}; {misled}" if row.judged.get("barred") else orders
 
     @display(description="learned what leads to")
     def goal(self, row: RankerRow) -> str:

@@ -105,6 +105,24 @@ def test_a_ranker_is_held_to_the_one_before_only_where_that_serves(committed: No
     assert serves(wrong, held, None) == ()
 
 
+def test_who_is_worse_at_what_was_found_new_last_is_misled_and_bars_no_other_kind(
+    committed: None,
+) -> None:
+    bought = np.array([True, False])
+    first, second = (heard(np.array(said, np.float32), bought) for said in ((1, 0), (0, 1)))
+    last = [replace(a_list(n, 1, 0), heard=first) for n in range(4)]
+    assert judging.is_misled(liking(-1, 0), last, "home")
+    assert not judging.is_misled(liking(1, 0), last, "home")
+    assert not judging.is_misled(liking(-1, 0), [replace(e, heard=second) for e in last], "home")
+    assert not judging.is_misled(liking(-1, 0), [], "home")
+    held = [a_list(n, 1, 0) for n in range(4)]
+    held += [replace(each, is_new=True) for each in held]
+    found = judging.beside(held, judging.scored(liking(1, 0), held), None, "home")
+    assert judging.judge(found, "purchase", 9)[0].serves == ("any", "new")
+    figures, is_better = judging.judge(found, "purchase", 9, barred=("new",))
+    assert (figures.serves, figures.barred, is_better) == (("any",), ("new",), True)
+
+
 def test_in_turn_every_shopper_judges_what_the_others_taught() -> None:
     """Each fifth teaches nothing once, and each list is judged once."""
     every = drawn(40)

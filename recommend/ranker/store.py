@@ -113,7 +113,8 @@ MOST_LET_GO: Final = 10
 """Rankers whose habits go at once."""
 
 
-LISTS: Final = ("any", "new")
+NEW: Final = "new"
+LISTS: Final = ("any", NEW)
 """Lists of any items, and those that leave out what the shopper knows: what decides in the one, an
 own habit, says nothing in the other, so a ranker may be good for one of them only."""
 
@@ -124,7 +125,8 @@ class Judged:
     mean over their lists, of a network that learned from `learned` lists, of the blend alone, of
     the ranker that was live (None: there was none). `goal` is a key of recommend.goals.GOALS;
     `serves` says for which LISTS it was surely better than the blend; `slates` from how many of our
-    own lists it was known how much each place is looked at (recommend.ranker.looks), 0 for too few."""
+    own lists it was known how much each place is looked at (recommend.ranker.looks), 0 for too few; for
+    those of LISTS that are `barred` the last weeks misled it (recommend.judging)."""
 
     lists: int
     learned: int
@@ -134,6 +136,7 @@ class Judged:
     goal: str = "purchase"
     serves: Sequence[str] = LISTS
     slates: int = 0
+    barred: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,8 +189,8 @@ def _judge(
 
 def _is_misled(goal: str, made: Network, until: datetime, each: Callable[..., Any]) -> bool:
     """Spaces say nothing here: to teach them once more would cost more than all else."""
-    last = examples.collect_last(WANTED, until, GOALS[goal], each)
-    return judging.is_misled(made, [example for example in last if example.is_new], SCENARIO)
+    last = examples.collect_last(WANTED, until, GOALS[goal], each, seen=(examples.INTERACTED,))
+    return judging.is_misled(made, list(last), SCENARIO)
 
 
 def collecting(

@@ -76,6 +76,8 @@ SELECT coalesce(avg(CASE WHEN visits = 1 THEN 1.0 ELSE 0.0 END) > 0.5, false) FR
 """
 
 INTERACTED: Final = -1
+EITHER: Final = (0, INTERACTED)
+"""Lists of all items, and those that leave out what the shopper dealt with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +147,14 @@ def collect(
 
 
 def collect_last(
-    wanted: Wanted, end: datetime, goal: Goal, shoppers: Any = iter, *, teach: Teach | None = None
-) -> Iterator[Example]:
+    wanted: Wanted, end: datetime, goal: Goal, shoppers: Any = iter, *, teach: Teach | None = None,
+    seen: Sequence[int] = EITHER,
+) -> Iterator[Example]:  # fmt: skip
     """Those of who met something new last, as if they were asked for at the log's end: of a shop
     where few come again, whose weeks say little. Of all others it is known what came after."""
     with split.without_last_new(goal, SCHEMA, most=SHOPPERS) as (inside, targets):
         _know(inside, end, teach)
-        yield from _lists(inside, wanted, end, targets, {}, shoppers)
+        yield from _lists(inside, wanted, end, targets, {}, shoppers, seen)
 
 
 def _know(inside: Connection, cut: datetime, teach: Teach | None) -> None:
@@ -165,19 +168,17 @@ def _know(inside: Connection, cut: datetime, teach: Teach | None) -> None:
 
 def _lists(
     inside: Connection, wanted: Wanted, cut: datetime, targets: Sequence[Target], worth: Worth,
-    shoppers: Any,
+    shoppers: Any, seen: Sequence[int] = EITHER,
 ) -> Iterator[Example]:  # fmt: skip
-    """Of each shopper two, where anything was chosen of them."""
+    """Of each shopper one for each mask of what it leaves out, where anything was chosen of it."""
     dealt = split.dealt(inside, [target.person for target in targets])
     for target in shoppers(targets):
-        for seen, relevant in (
-            (0, target.items),
-            (INTERACTED, target.items - dealt[target.person]),
-        ):
-            asked = replace(wanted, shopper=target.key, seen=seen, now=cut)
+        for mask in seen:
+            relevant = target.items - dealt[target.person] if mask else target.items
+            asked = replace(wanted, shopper=target.key, seen=mask, now=cut)
             example = _example(target.person, relevant, asked, worth.get(target.person))
             if example is not None:
-                yield replace(example, cut=cut, is_new=seen == INTERACTED)
+                yield replace(example, cut=cut, is_new=mask == INTERACTED)
 
 
 def _example(

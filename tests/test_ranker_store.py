@@ -116,6 +116,7 @@ def test_two_versions_of_the_code_have_a_live_one_each(monkeypatch: pytest.Monke
 def test_one_that_was_not_good_enough_never_goes_live(monkeypatch: pytest.MonkeyPatch) -> None:
     goods()
     monkeypatch.setattr(learn, "LEAST", 1)  # and one shopper to judge by, who convinces nobody
+    monkeypatch.setattr(learn, "FEW", 1)  # nor do the others judge in turn
     done = learn.learn(END)
     assert done.judged is not None
     assert (done.is_live, done.said.endswith("not better, so it does not serve")) == (False, True)

@@ -1,8 +1,8 @@
 """Judging: how well a ranker orders lists of shoppers that it has not learned from, beside what serves.
 
-It promises that no list judges a network that its shopper has taught, and that a shopper counts once.
-Of a large shop every fifth shopper judges what the others taught; where that is not sure and lists are
-few, each fifth judges in turn a network that the others teach anew. What the log's last weeks say of what
+It promises that no network is found better by lists of those who taught it, and that a shopper counts
+once. Of a large shop every fifth shopper judges what the others taught; where that is not sure and lists
+are few, each fifth judges in turn a network that the others teach anew. What the log's last weeks say of what
 shoppers find new is not taken for granted: it must hold for what each found new last, too, whenever.
 """
 
@@ -14,14 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from recommend import blend, metrics, surely, tune, tunings
+from recommend.ranker import examples
 from recommend.ranker.examples import Example
 from recommend.ranker.network import Network
 from recommend.ranker.store import LISTS, Judged, Ranker
 
 ENOUGH: Final = 0.99
 """Of what the live one reaches, which has learned from the shoppers on whom it is judged."""
-
-PARTS: Final = 5
 
 Values = npt.NDArray[np.float64]
 """(lists,): the NDCG@10 of each."""
@@ -83,7 +82,8 @@ def judge(
 
 def is_misled(made: Network, last: Sequence[Example], scenario: str) -> bool:
     """Whether the blend finds surely better what each shopper found new last. (By the last weeks of a
-    shop of views a ranker was twice as good as the blend; of what was found last it found half.)"""
+    shop of views a ranker was twice as good as the blend; of what was found last it found half.) Some of
+    them may have taught it: what it finds worse all the same, it finds worse."""
     if not last:
         return False
     found = beside(last, scored(made, last), None, scenario)
@@ -97,12 +97,9 @@ def in_turn(
     """Every shopper's lists by a network that the others taught: of those that are held out the one that
     was made, of each other fifth one more."""
     lists, values = list(held), [scored(made, held)]
-    for part in range(1, PARTS):
-        own = [example for example in found if example.person % PARTS == part]
-        others = [example for example in found if example.person % PARTS != part]
-        if own and others:
-            lists += own
-            values.append(scored(train(others), own))
+    for others, own in examples.in_turn(found, first=1):
+        lists += own
+        values.append(scored(train(others), own))
     return lists, np.concatenate(values)
 
 

@@ -19,7 +19,7 @@ from django.db import transaction
 from catalog import changes
 from catalog.models import Scenario
 from recommend import blend, surely, tunings
-from recommend.ranker.examples import Example, held_out
+from recommend.ranker.examples import Example, held_out, in_turn
 from recommend.sources import NAMES
 from recommend.tunings import Begun, Judged, TooFew, Weights
 from recsite.numbers import many
@@ -36,8 +36,6 @@ SOME: Final = 300
 the others choose. (A grocery of six weeks: NDCG@10 of new items .034 with the weights that ship, .051 with
 those it chose.) Of fewer than SOME all are too much alike: a shop of views chose by 147 of its weeks, and
 what each would buy some day was found less well, .186 before and .172 after."""
-
-PARTS: Final = 5
 
 EMPTY: Final = "the log is empty, so they stay as they are"
 
@@ -107,11 +105,8 @@ def of_each(examples: Sequence[Example], weights: Weights) -> list[float]:
 def _in_turn(found: Sequence[Example], stood: Weights) -> tuple[list[float], list[float]]:
     """Of every shopper, by weights that the others choose, and by those that stand."""
     ours, theirs = [], []
-    for part in range(PARTS):
-        held = [example for example in found if example.person % PARTS == part]
-        if not held:
-            continue
-        chosen = _climbed([example for example in found if example.person % PARTS != part], stood)
+    for known, held in in_turn(found):
+        chosen = _climbed(known, stood)
         ours += _judged(held, chosen)
         theirs += _judged(held, stood)
     return ours, theirs

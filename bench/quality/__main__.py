@@ -5,7 +5,6 @@ whose data is absent are named and left out.
 """
 
 import argparse
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -42,16 +41,11 @@ class Line:
 
 def main() -> None:
     given = _given()
-    data = Path(os.environ["QUALITY_DATA"]) if "QUALITY_DATA" in os.environ else None
     with tempfile.TemporaryDirectory(prefix="quality-") as made:
         # Postgres runs as nobody where we are root.
         Path(made).chmod(0o755)
-        for name in given.sets:
-            kept = sets.keep(name, Path(made) / name / "facts", data)
-            if kept is None:
-                print(f"• {name} is skipped: QUALITY_DATA names no folder that has it", flush=True)
-                continue
-            for row in _of_set(kept, Path(made) / name, given.peers, given.minutes):
+        for kept in sets.each(given.sets, Path(made)):
+            for row in _of_set(kept, Path(made) / kept.name, given.peers, given.minutes):
                 print(row, flush=True)
 
 

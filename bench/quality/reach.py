@@ -8,7 +8,6 @@ took was known before. Ours come through the serving path; needs the peers' envi
 """
 
 import argparse
-import os
 import subprocess
 import tempfile
 from bisect import bisect_left
@@ -64,17 +63,14 @@ class Shop:
 
 def main() -> None:
     given = _given()
-    data = Path(os.environ["QUALITY_DATA"]) if "QUALITY_DATA" in os.environ else None
     with tempfile.TemporaryDirectory(prefix="reach-") as made:
         # Postgres runs as nobody where we are root.
         Path(made).chmod(0o755)
-        for name in given.sets:
-            folder = (given.kept or Path(made)).resolve() / name
-            kept = sets.keep(name, folder / "facts", data)
-            if kept is None:
-                print(f"• {name} is skipped: QUALITY_DATA names no folder that has it", flush=True)
-                continue
-            for row in _of_set(kept, folder / "home", Path(made), given.peers, given.minutes):
+        base = (given.kept or Path(made)).resolve()
+        for kept in sets.each(given.sets, base):
+            for row in _of_set(
+                kept, base / kept.name / "home", Path(made), given.peers, given.minutes
+            ):
                 print(row, flush=True)
 
 

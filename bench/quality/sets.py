@@ -4,7 +4,8 @@ One comes with the demo's package and is always there; the others are read where
 them, and it is said which are absent.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +62,17 @@ def keep(name: str, folder: Path, data: Path | None) -> Kept | None:
     users = pc.unique(targets["user_id"]).sort()
     pq.write_table(pa.table({"user_id": users}), folder / "users.parquet")
     return Kept(name, folder, repeats)
+
+
+def each(names: Iterable[str], base: Path) -> Iterator[Kept]:
+    """Each set on disk under its name; it is said which are absent."""
+    data = Path(os.environ["QUALITY_DATA"]) if "QUALITY_DATA" in os.environ else None
+    for name in names:
+        kept = keep(name, base / name / "facts", data)
+        if kept is None:
+            print(f"• {name} is skipped: QUALITY_DATA names no folder that has it", flush=True)
+        else:
+            yield kept
 
 
 def _complete_journey(_: Path | None) -> Facts:

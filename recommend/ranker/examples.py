@@ -229,7 +229,20 @@ def silenced(example: Example, silent: Sequence[int]) -> Example:
     )
 
 
-def held_out(examples: Sequence[Example], part: int = 5) -> tuple[list[Example], list[Example]]:
+PARTS: Final = 5
+
+
+def held_out(examples: Sequence[Example], part: int = 0) -> tuple[list[Example], list[Example]]:
     """Those to learn from, and those of every fifth shopper, who is never learned from."""
-    learned = [e for e in examples if e.person % part]
-    return learned, [e for e in examples if e.person % part == 0]
+    learned = [e for e in examples if e.person % PARTS != part]
+    return learned, [e for e in examples if e.person % PARTS == part]
+
+
+def in_turn(
+    examples: Sequence[Example], first: int = 0
+) -> Iterator[tuple[list[Example], list[Example]]]:
+    """The same for each fifth of the shoppers from the `first` on, where there is anything of both."""
+    for part in range(first, PARTS):
+        learned, held = held_out(examples, part)
+        if learned and held:
+            yield learned, held

@@ -7,13 +7,16 @@ from typing import Final
 
 import numpy as np
 import pytest
+from django.contrib import admin
 
-from recommend import judging, surely
-from recommend.ranker import examples, store, training
+from recommend import judging, learn, surely
+from recommend.ranker import examples, looks, store, training
 from recommend.ranker.examples import Example
 from recommend.ranker.network import Network
 from recommend.ranker.store import LISTS, Judged, Ranker
 from recsite.db import one_snapshot
+from recsite.learned_admin import RankerRowAdmin
+from recsite.models import RankerRow
 from tests.given import minute
 from tests.test_ranker import drawn, heard
 
@@ -140,3 +143,15 @@ def test_in_turn_every_shopper_judges_what_the_others_taught() -> None:
     for n, each in enumerate(lists):
         assert each.person not in judged_by[n // 8]
     assert values[:8].tolist() == judging.scored(made, held).tolist()
+
+
+def test_it_is_said_which_lists_are_left_to_the_blend_and_why() -> None:
+    judged = Judged(9, 99, 0.4, 0.3, None, serves=("any",), barred=("new",))
+    said = learn._sentence(judged, True, looks.NONE)
+    assert said.endswith(
+        "it is live for lists of any items; what shoppers found new last the blend finds better, so lists"
+        " of new items are left to it"
+    )
+    row = RankerRow(judged={"serves": ["any"], "barred": ["new"]})
+    shown = RankerRowAdmin(RankerRow, admin.site).orders(row)
+    assert shown.endswith("; what shoppers found new last the blend finds better")

@@ -82,7 +82,7 @@ def diversify(
     if len(candidates) < 2 or (diversity == 0 and not caps.are_set):
         return list(candidates)
     top = max(c.score for c in candidates) or 1.0
-    left = [(c, (1 - diversity) * c.score / top) for c in candidates]
+    left = [(c, (1 - diversity) * c.score / top, _is_own(c)) for c in candidates]
     likeness = [0.0] * len(left)
     taken = _taken(fixed, caps)
     stands = {c.item for c in fixed}
@@ -95,8 +95,11 @@ def diversify(
         if picked.item not in stands and not _take(picked, caps, taken):
             continue
         chosen.append(picked)
+        # Who buys three teas wants all three: what is their own repeats nothing, or a fiftieth of NDCG@10
+        # is lost in a grocery.
         likeness = [
-            max(was, _repeats(c, picked)) for was, (c, _) in zip(likeness, left, strict=True)
+            0.0 if is_own else max(was, alike(c, picked))
+            for was, (c, _, is_own) in zip(likeness, left, strict=True)
         ]
     first = {c.item for c in chosen}
     return chosen + [c for c in candidates if c.item not in first]
@@ -123,12 +126,6 @@ def alike(a: Candidate, b: Candidate) -> float:
     category = SAME_CATEGORY if a.lineage and a.lineage == b.lineage else 0.0
     brand = SAME_BRAND if a.brand and a.brand == b.brand else 0.0
     return category + brand
-
-
-def _repeats(candidate: Candidate, before: Candidate) -> float:
-    """How much of the one before. Who buys three teas wants all three: what is their own repeats
-    nothing, or a fiftieth of NDCG@10 is lost in a grocery."""
-    return 0.0 if _is_own(candidate) else alike(candidate, before)
 
 
 def _is_own(candidate: Candidate) -> bool:

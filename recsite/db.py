@@ -6,8 +6,10 @@ and rolls back with it. It never begins, commits or closes anything itself.
 """
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any, cast
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast
 
 import orjson
 import psycopg
@@ -117,6 +119,27 @@ def cursor() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
     """
     with psycopg.Cursor(psycopg_connection()) as hot:
         yield hot
+
+
+def ask(query: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """The rows of a long statement with %(names)s, prepared, and sent and read in binary."""
+    said, names = _numbered(query)
+    with psycopg.RawCursor(psycopg_connection()) as hot:
+        hot.execute(said, [values[name] for name in names], prepare=True, binary=True)
+        return hot.fetchall()
+
+
+# psycopg remembers how it has read a statement only up to 4,096 characters: to read the one that
+# gathers anew cost .18 ms of each list.
+@functools.cache
+def _numbered(query: str) -> tuple[str, tuple[str, ...]]:
+    """The query with $1, $2 … where it has %(names)s, and these in that order."""
+    names = tuple(dict.fromkeys(NAMED.findall(query)))
+    said = NAMED.sub(lambda found: f"${names.index(found[1]) + 1}", query)
+    return said.replace("%%", "%"), names
+
+
+NAMED: Final = re.compile(r"%\((\w+)\)s")
 
 
 COPY_HEADER, COPY_TRAILER = 19, 2

@@ -114,6 +114,12 @@ def test_another_shopper_has_other_dealings_and_the_same_shop(shop: None) -> Non
     assert known(ann, *shops) == known(bob, *shops)
 
 
+def test_when_they_were_here_last_and_how_much_they_did_is_told_of_every_item(shop: None) -> None:
+    of = told("user:ann")
+    assert {known(each, "came", "dealings") for each in of.values()} == {(FIRST + 20 * 24, 4)}
+    assert known(told("user:nobody")["coffee"], "came", "dealings") == (None, 0)
+
+
 def test_what_all_shoppers_did(shop: None) -> None:
     coffee = told("user:ann")["coffee"]
     score, trend = popular()["coffee"]

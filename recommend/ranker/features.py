@@ -17,14 +17,20 @@ from behavior.events import Kind
 from recommend.projections.popularity import EVERYTHING, UNIT
 from recommend.sources import NAMES
 
+NEVER: Final = 3_650
+"""Days since somebody of whom nothing is known was here."""
+
 HALF_LIVES: Final = (30, 90, 365)
 """Days, of the decayed counts of a shopper's own purchases."""
 
 RAW: Final = (
     "viewed_before", "carted", "wished", "touched", "times", *(f"decayed_{days}" for days in HALF_LIVES),
-    "first", "last", "score", "trend", "seen", "bought", "buyers", "rebuyers", "gap", "price",
+    "first", "last", "came", "dealings", "score", "trend", "seen", "bought", "buyers", "rebuyers", "gap",
+    "price",
 )  # fmt: skip
-"""Hours since 1970 where it says touched, first, last; days where it says gap."""
+"""Hours since 1970 where it says touched, first, last, came; days where it says gap. `came` and
+`dealings`, when the shopper last did anything and with how many items, are the same for all
+candidates: who is here now asks for what comes next, who was away for what is new."""
 
 _DECAYED: Final = ", ".join(
     f"sum(power(2::float8, greatest((hour - %(hour)s) / {days * 24.0}::float8, -500)))"
@@ -38,6 +44,7 @@ COLUMNS: Final = f"""ARRAY[
     (kinds >> {Kind.VIEW_ITEM.value}) & 1, (kinds >> {Kind.ADD_TO_CART.value}) & 1,
     (kinds >> {Kind.ADD_TO_WISHLIST.value}) & 1, hour_of(own.last), habit.times,
     {", ".join(f"habit.decayed_{days}" for days in HALF_LIVES)}, habit.oldest, habit.newest,
+    (SELECT max(hour_of(last)) FROM dealt), (SELECT count(*) FROM dealt),
     popularity.score / {UNIT}.0, popularity.trend / {UNIT}.0,
     item_count.seen / {UNIT}.0, item_count.bought / {UNIT}.0,
     item_habit.buyers, item_habit.rebuyers, item_habit.gap, price]::float8[]"""
@@ -117,7 +124,7 @@ def _own(told: npt.NDArray[np.float64], hour: int) -> list[npt.NDArray[np.float6
     age = _days_ago(told, "last", hour)
     gap = (_column(told, "last") - _column(told, "first")) / 24 / np.maximum(times - 1, 1)
     usual = _column(told, "gap")
-    touched = _days_ago(told, "touched", hour)
+    touched, away = (_days_ago(told, name, hour) for name in ("touched", "came"))
     n = len(told)
     return [
         *(np.nan_to_num(_column(told, name)) for name in ("viewed_before", "carted", "wished")),
@@ -128,6 +135,7 @@ def _own(told: npt.NDArray[np.float64], hour: int) -> list[npt.NDArray[np.float6
         _due(age, np.where(times > 1, gap, np.nan)), _due(age, np.where(usual > 0, usual, np.nan)),
         np.full(n, np.log1p(times.max(initial=0))), np.full(n, np.log1p((times > 0).sum())),
         np.full(n, _fresh(np.array([np.nanmin(age) if np.isfinite(age).any() else np.nan]))[0]),
+        np.log1p(24 * np.nan_to_num(away, nan=NEVER)), np.log1p(np.nan_to_num(_column(told, "dealings"))),
     ]  # fmt: skip
 
 

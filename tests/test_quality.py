@@ -21,6 +21,7 @@ from bench.quality.reach import Place, Shop
 from bench.quality.sets import Facts, Kept
 from recommend.evaluation.intervals import Estimate
 from recommend.ranker import training
+from recommend.ranker.examples import PARTS
 from tests.test_ranker import drawn
 
 CUT: Final = datetime(2026, 3, 1, tzinfo=UTC)
@@ -202,7 +203,7 @@ def test_rankers_are_judged_by_the_lists_that_none_learned_from() -> None:
         np.zeros((5, 1), np.float32), np.array([1, 0, 0, 1, 0], bool), np.array([2, 3]),
         np.array([0, 1]), np.array([1, 5]), np.array([False, False]),
     )  # fmt: skip
-    is_held = found.person % rankers.PART == 0
+    is_held = found.person % PARTS == 0
     best = 1 + 1 / np.log2(3)
     for scores, gain in (([0, 1, 0], 1 / best), ([2, 1, 0], 1 / np.log2(3) / best)):
         assert rankers._ndcg(found, is_held, [np.array(scores)]) == pytest.approx([gain])
@@ -211,9 +212,9 @@ def test_rankers_are_judged_by_the_lists_that_none_learned_from() -> None:
 def test_a_network_is_taught_by_the_lists_that_are_not_held_out(tmp_path: Path) -> None:
     lists.write(tmp_path / "lists.npz", drawn(60))
     found = lists.read(tmp_path / "lists.npz")
-    is_held = found.person % rankers.PART == 0
-    made = training.train([each for each in drawn(60) if each.person % rankers.PART])
-    of_own = [made.scores(each.told) for each in drawn(60) if each.person % rankers.PART == 0]
+    is_held = found.person % PARTS == 0
+    made = training.train([each for each in drawn(60) if each.person % PARTS])
+    of_own = [made.scores(each.told) for each in drawn(60) if each.person % PARTS == 0]
     for own, scored in zip(of_own, rankers._network(found, is_held), strict=True):
         assert (own == scored).all()
 

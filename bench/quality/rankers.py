@@ -1,8 +1,9 @@
 """Rankers: our network beside LambdaMART, on the same lists with the same features.
 
 `python -m bench.quality.rankers` collects a set's lists once, in a home of its own; both learn from
-four shoppers of five and are judged by the others' lists, which neither has seen. What is compared is
-how well they learn: no source, no tuning and no serving stands between. Needs the peers'
+four shoppers of five and are judged by the others' lists, which neither has seen: each fifth in turn,
+for by one of them the two change places. What is compared is how well they learn: no source, no tuning
+and no serving stands between. Needs the peers'
 environment (`make .venv-peers/.ready`); `--kept FOLDER` keeps the lists there for another run.
 """
 
@@ -23,11 +24,9 @@ from bench.quality.lists import Lists
 from recommend import metrics, surely
 from recommend.blend import Heard
 from recommend.ranker import training
-from recommend.ranker.examples import Example
+from recommend.ranker.examples import PARTS, Example
 
 AT: Final = 10
-PART: Final = 5
-"""Every fifth shopper judges (recommend.ranker.examples)."""
 
 Scores = Sequence[npt.NDArray[Any]]
 """Of each list's candidates."""
@@ -70,13 +69,14 @@ def _collect(name: str, made: Path, data: Path | None, path: Path) -> bool:
 
 def rows(name: str, found: Lists, made: Path) -> Iterator[str]:
     """What both reach: in all lists, in those of any items, and in those of new ones."""
-    is_held = found.person % PART == 0
-    own = _ndcg(found, is_held, _network(found, is_held))
-    theirs = _ndcg(found, is_held, _lambdamart(found, is_held, made))
-    is_new = found.is_new[is_held]
-    kinds = {"all": np.ones_like(is_new), "any": ~is_new, "new": is_new}
+    own, theirs = (np.zeros(len(found.size)) for _ in range(2))
+    for part in range(PARTS):
+        is_held = found.person % PARTS == part
+        own[is_held] = _ndcg(found, is_held, _network(found, is_held))
+        theirs[is_held] = _ndcg(found, is_held, _lambdamart(found, part, made))
+    kinds = {"all": np.ones_like(found.is_new), "any": ~found.is_new, "new": found.is_new}
     for kind, is_meant in kinds.items():
-        persons = found.person[is_held][is_meant].tolist()
+        persons = found.person[is_meant].tolist()
         a, b = (
             surely.mean(surely.by_shopper(persons, values[is_meant])) for values in (own, theirs)
         )
@@ -88,7 +88,7 @@ Meant = npt.NDArray[np.bool_]
 
 
 def _ndcg(found: Lists, is_held: Meant, scored: Scores) -> npt.NDArray[np.float64]:
-    """(held out lists,): as recommend.learn judges."""
+    """(lists that judge,): as recommend.learn judges."""
     wanted = [w for w, held in zip(found.parts(found.wanted), is_held, strict=True) if held]
     return np.array([
         metrics.ndcg(w[np.argsort(-s, kind="stable")[:AT]].tolist(), min(AT, int(w.sum() + missed)))
@@ -105,12 +105,13 @@ def _network(found: Lists, is_held: Meant) -> Scores:
     return [made.scores(each.told) for each, held in zip(lists, is_held, strict=True) if held]
 
 
-def _lambdamart(found: Lists, is_held: Meant, made: Path) -> Scores:
-    """Theirs, from an environment of its own."""
+def _lambdamart(found: Lists, part: int, made: Path) -> Scores:
+    """Theirs of this fifth of the shoppers, from an environment of its own."""
     given, out = made / "lists.npz", made / "scores.npy"
     np.savez(given, told=found.told, wanted=found.wanted, size=found.size, person=found.person)
-    subprocess.run([PYTHON, HERE / "lambdamart.py", given, out], check=True)
-    return np.split(np.load(out), np.cumsum(found.size[is_held])[:-1])
+    subprocess.run([PYTHON, HERE / "lambdamart.py", given, out, str(part)], check=True)
+    sizes = found.size[found.person % PARTS == part]
+    return np.split(np.load(out), np.cumsum(sizes)[:-1])
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 `python -m bench.quality.rankers` collects a set's lists once, in a home of its own; both learn from
 four shoppers of five and are judged by the others' lists, which neither has seen: each fifth in turn,
 for by one of them the two change places. What is compared is how well they learn: no source, no tuning
-and no serving stands between. Needs the peers'
-environment (`make .venv-peers/.ready`); `--kept FOLDER` keeps the lists there for another run.
+and no serving stands between. Needs the peers' environment (`make .venv-peers/.ready`); `--kept FOLDER`
+keeps the lists there for another run.
 """
 
 import argparse
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from bench.quality import lists, ours, sets
 from bench.quality.__main__ import HERE, PYTHON
 from bench.quality.lists import Lists
+from bench.quality.sets import Kept
 from recommend import metrics, surely
 from recommend.blend import Heard
 from recommend.ranker import training
@@ -34,17 +34,15 @@ Scores = Sequence[npt.NDArray[Any]]
 
 def main() -> None:
     given = _given()
-    data = Path(os.environ["QUALITY_DATA"]) if "QUALITY_DATA" in os.environ else None
     print(f"{'':34}{'network':>9}{'LambdaMART':>12}{'':9}")
     with tempfile.TemporaryDirectory(prefix="rankers-") as made:
         # Postgres runs as nobody where we are root.
         Path(made).chmod(0o755)
-        for name in given.sets:
-            path = (given.kept or Path(made)) / f"{name}.npz"
-            if not path.exists() and not _collect(name, Path(made) / name, data, path):
-                print(f"• {name} is skipped: QUALITY_DATA names no folder that has it", flush=True)
-                continue
-            for row in rows(name, lists.read(path), Path(made)):
+        paths = {name: (given.kept or Path(made)) / f"{name}.npz" for name in given.sets}
+        for kept in sets.each([name for name in paths if not paths[name].exists()], Path(made)):
+            _collect(kept, Path(made) / kept.name / "home", paths[kept.name])
+        for name in (name for name in paths if paths[name].exists()):
+            for row in rows(name, lists.read(paths[name]), Path(made)):
                 print(row, flush=True)
 
 
@@ -55,16 +53,11 @@ def _given() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _collect(name: str, made: Path, data: Path | None, path: Path) -> bool:
-    """Write the set's lists; False where its data is absent."""
-    kept = sets.keep(name, made / "facts", data)
-    if kept is None:
-        return False
-    home = made / "home"
+def _collect(kept: Kept, home: Path, path: Path) -> None:
+    """Write the set's lists."""
     ours.fill(kept, home)
     ours.manage(home, "refresh", "--without-ranker")
     ours.run_in(home, "-m", "bench.quality.lists", str(path.resolve()))
-    return True
 
 
 def rows(name: str, found: Lists, made: Path) -> Iterator[str]:

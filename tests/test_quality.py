@@ -12,7 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.quality import gathered, judged, lists, peers, places, rankers, reach, sets
+from bench.quality import (
+    gathered,
+    judged,
+    lists,
+    peers,
+    places,
+    rankers,
+    reach,
+    sets,
+    without,
+)
 from bench.quality.__main__ import PEERS, Line, _spent, _table
 from bench.quality.judged import Figures, Wanted
 from bench.quality.lists import Lists
@@ -179,6 +189,26 @@ def test_the_best_stands_first_and_who_has_no_list_last() -> None:
     _, _, *rows = _table("shop", "any", {"ann": {"mug"}}, lines)
     assert [row.split()[0] for row in rows] == ["best", "good", "slow"]
     assert rows[2].endswith("no lists after 30 minutes")
+
+
+# ── without ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_lost_without_a_source_is_the_mean_over_shoppers(tmp_path: Path) -> None:
+    """Ann's mug and bob's jug stand first; without neighbours bob's stands second."""
+    for name, of_bob in (("none", ["jug", "cup"]), ("viewed", ["cup", "jug"]), ("led", ["jug"])):
+        users, items = ["ann", *("bob" for _ in of_bob)], ["mug", *of_bob]
+        ranks = [1, *range(1, len(of_bob) + 1)]
+        listed = pa.table({"user_id": users, "rank": ranks, "item_id": items})
+        pq.write_table(listed, tmp_path / f"{name}-new.parquet")
+    pq.write_table(listed, tmp_path / "viewed-any.parquet")
+    rows = list(without.table("shop", "new", tmp_path, {"ann": {"mug"}, "bob": {"jug"}}))
+    assert rows[0].endswith("new items, 2 shoppers: NDCG@10 1.0000")
+    lost = (1 - 1 / np.log2(3)) / 2
+    assert [row.split() for row in rows[2:]] == [
+        ["viewed", f"{1 - lost:.4f}", f"+{lost:.4f}", "±", f"{1.96 * lost:.4f}"],
+        ["led", "1.0000", "+0.0000", "±", "0.0000"],
+    ]
 
 
 # ── rankers ────────────────────────────────────────────────────────────────────────────────

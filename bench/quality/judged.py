@@ -38,12 +38,17 @@ def wanted(kept: Kept, kind: str) -> Wanted:
     return {user: items for user, items in new.items() if items}
 
 
-def judge(path: Path, wanted: Wanted) -> Figures:
-    """Who has no list has an empty one."""
+def of_each(path: Path, wanted: Wanted) -> list[dict[str, float]]:
+    """The figures of each shopper's list, in the order of `wanted`; who has no list has an empty one."""
     shown: dict[str, list[str]] = {}
     for row in pq.read_table(path).sort_by("rank").to_pylist():
         shown.setdefault(row["user_id"], []).append(row["item_id"])
-    rows = [metrics.of_list(shown.get(u, []), items, k=AT) for u, items in wanted.items()]  # type: ignore[arg-type]
+    return [metrics.of_list(shown.get(u, []), items, k=AT) for u, items in wanted.items()]  # type: ignore[arg-type]
+
+
+def judge(path: Path, wanted: Wanted) -> Figures:
+    """The means over all shoppers."""
+    rows = of_each(path, wanted)
     ndcg = estimate(row["ndcg"] for row in rows)
     assert ndcg is not None, "A set without anybody to judge by is no set."
     return Figures(ndcg, sum(row["hit_rate"] for row in rows) / len(rows))

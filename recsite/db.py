@@ -121,6 +121,9 @@ def cursor() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
         yield hot
 
 
+NAMED: Final = re.compile(r"%\((\w+)\)s")
+
+
 def ask(query: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """The rows of a long statement with %(names)s, prepared, and sent and read in binary."""
     said, names = _numbered(query)
@@ -137,9 +140,6 @@ def _numbered(query: str) -> tuple[str, tuple[str, ...]]:
     names = tuple(dict.fromkeys(NAMED.findall(query)))
     said = NAMED.sub(lambda found: f"${names.index(found[1]) + 1}", query)
     return said.replace("%%", "%"), names
-
-
-NAMED: Final = re.compile(r"%\((\w+)\)s")
 
 
 COPY_HEADER, COPY_TRAILER = 19, 2

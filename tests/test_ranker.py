@@ -186,6 +186,23 @@ def test_what_was_bought_does_not_compete_and_where_all_was_there_is_nothing_to_
     assert torch.isfinite(scores.grad).all()
 
 
+def contradicting(many: int, ones: int) -> list[Example]:
+    """Lists in which four of the first ten were bought, and such in which one of the others was."""
+    rows = np.repeat([[1.0], [-1.0]], 10, axis=0).astype(np.float32)
+    bought = [np.isin(np.arange(20), [0, 1, 2, 3]), np.arange(20) == 10]
+    chosen = [bought[0]] * many + [bought[1]] * ones
+    return [Example(who, rows, of, 0, heard(rows[:, 0], of)) for who, of in enumerate(chosen)]
+
+
+@pytest.mark.parametrize(("ones", "is_first"), [(16, True), (32, False)])
+def test_a_list_in_which_four_times_as_much_was_bought_counts_twice(
+    ones: int, is_first: bool
+) -> None:
+    # Did lists count alike, 16 would outvote ten lists of four; did items, 32 would not.
+    first, *_, last = training.train(lists := contradicting(10, ones)).scores(lists[0].told)
+    assert (first > last) == is_first
+
+
 def test_the_same_examples_make_the_same_network() -> None:
     assert training.train(drawn(40)).name == training.train(drawn(40)).name
     assert training.train(drawn(40)).name != training.train(drawn(40, seed=1)).name

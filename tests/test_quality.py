@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -220,6 +221,7 @@ def test_lists_are_read_as_they_were_written(tmp_path: Path) -> None:
     found = lists.read(tmp_path / "lists.npz")
     assert found.size.tolist() == [20, 20, 20]
     assert found.person.tolist() == [0, 1, 2]
+    assert found.cut.tolist() == [0, 0, 0]
     for told, wanted, each in zip(
         found.parts(found.told), found.parts(found.wanted), drawn_ones, strict=True
     ):
@@ -231,12 +233,22 @@ def test_rankers_are_judged_by_the_lists_that_none_learned_from() -> None:
     """Of the one list that is held out the second candidate was bought, and one that is not there."""
     found = Lists(
         np.zeros((5, 1), np.float32), np.array([1, 0, 0, 1, 0], bool), np.array([2, 3]),
-        np.array([0, 1]), np.array([1, 5]), np.array([False, False]),
+        np.array([0, 1]), np.array([1, 5]), np.array([False, False]), np.array([0, 0]),
     )  # fmt: skip
     is_held = found.person % PARTS == 0
     best = 1 + 1 / np.log2(3)
     for scores, gain in (([0, 1, 0], 1 / best), ([2, 1, 0], 1 / np.log2(3) / best)):
         assert rankers._ndcg(found, is_held, [np.array(scores)]) == pytest.approx([gain])
+
+
+def test_each_list_is_held_out_with_its_shopper_and_with_its_weeks(tmp_path: Path) -> None:
+    cuts = [datetime(2026, month, 1, tzinfo=UTC) for month in (1, 2, 1)]
+    given = [replace(each, cut=cut) for each, cut in zip(drawn(3), cuts, strict=True)]
+    lists.write(tmp_path / "lists.npz", given)
+    parts = rankers._parts(lists.read(tmp_path / "lists.npz"))
+    assert {by: part.tolist() for by, part in parts.items()} == {
+        "shoppers": [0, 1, 2], "weeks": [0, 1, 0],
+    }  # fmt: skip
 
 
 def test_a_network_is_taught_by_the_lists_that_are_not_held_out(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
 """LambdaMART: LightGBM's (Burges, From RankNet to LambdaRank to LambdaMART, 2010), as a peer.
 
 Runs in the peers' environment and knows nothing of this project: it reads lists (bench.quality.lists),
-learns from those of four shoppers of five and writes a score for each candidate of the others, who are
-the fifth that it is given.
+learns from those that are not held out and writes a score for each candidate of the others.
 Its settings are those that do best on every fifth of the shoppers it learns from; then it learns from
 all of these with as many trees.
 """
@@ -33,10 +32,10 @@ TRIED: Final = (
 
 
 def main() -> None:
-    _, lists, out, part = sys.argv
+    _, lists, out = sys.argv
     with np.load(lists) as kept:
-        given = {name: kept[name] for name in ("told", "wanted", "size", "person")}
-    np.save(out, scores(given, given["person"] % PART != int(part)))
+        given = {name: kept[name] for name in ("told", "wanted", "size", "person", "is_held")}
+    np.save(out, scores(given, ~given["is_held"]))
 
 
 def scores(given: dict[str, Any], is_learned: Any) -> Any:

@@ -21,8 +21,8 @@ from recsite.boot import boot
 @dataclass(frozen=True, slots=True)
 class Lists:
     """All candidates in line: `told` (candidates, features) and `wanted` (candidates); of each list
-    the `size`, how much was bought that is not among its candidates, whose it is, and whether it
-    leaves out what the shopper knows."""
+    the `size`, how much was bought that is not among its candidates, whose it is, whether it leaves
+    out what the shopper knows, and where what was known ended (`cut`, seconds since 1970)."""
 
     told: npt.NDArray[np.float32]
     wanted: npt.NDArray[np.bool_]
@@ -30,6 +30,7 @@ class Lists:
     missed: npt.NDArray[np.intp]
     person: npt.NDArray[np.intp]
     is_new: npt.NDArray[np.bool_]
+    cut: npt.NDArray[np.intp]
 
     def parts(self, values: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """What is in line, list by list."""
@@ -62,6 +63,7 @@ def write(path: Path, found: Sequence[Any]) -> None:
         missed=np.array([each.missed for each in found]),
         person=np.array([each.person for each in found]),
         is_new=np.array([each.is_new for each in found]),
+        cut=np.array([int(each.cut.timestamp()) if each.cut else 0 for each in found]),
     )
 
 

@@ -37,7 +37,9 @@ MANY: Final = 1_000
 """Lists of the log's last weeks. Where there are fewer, and most shoppers came once, what they found
 new last teaches, too. Whoever comes again asks for something else than what came next in a visit: of a
 set of ratings, of which few come back, a ranker finds what each rated last with NDCG@10 .033 by the weeks
-alone, .078 with both; what those rated then who did come back, with .231 and .198."""
+alone, .078 with both; what those rated then who did come back, with .231 and .198. (Small shops to which
+shoppers come again were tried: an eighth of a wholesaler's lists gained, .121 for .117 of what was new,
+those of 250 households lost, .067 for .090.)"""
 
 PATIENCE: Final = timedelta(days=1)
 """New events before it is worth to learn anew."""

@@ -12,11 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from django.core.management import CommandError
 
 from bench.quality import (
     gathered,
     judged,
     lists,
+    off,
     peers,
     places,
     rankers,
@@ -30,9 +32,12 @@ from bench.quality.lists import Lists
 from bench.quality.ours import ROOT
 from bench.quality.reach import Place, Shop
 from bench.quality.sets import Facts, Kept
+from catalog.models import Scenario
+from catalog.scenarios import SOURCES
 from recommend.evaluation.intervals import Estimate
 from recommend.ranker import training
 from recommend.ranker.examples import PARTS
+from tests.given import advance, given, item, view
 from tests.test_ranker import drawn
 
 CUT: Final = datetime(2026, 3, 1, tzinfo=UTC)
@@ -97,9 +102,9 @@ def shop_of_two_tastes() -> list[tuple[str, str, float, str]]:
     happened = []
     for who in range(60):
         own = goods[12 * (who % 2) : 12 * (who % 2) + 12]
-        for n, item in enumerate(own):
+        for n, good in enumerate(own):
             at = 1.0 if n == who % 12 else -60 + 5 * n + who / 100
-            happened.append((f"u{who}", item, at, "purchase"))
+            happened.append((f"u{who}", good, at, "purchase"))
     return happened
 
 
@@ -212,6 +217,48 @@ def test_what_is_lost_without_a_source_is_the_mean_over_shoppers(tmp_path: Path)
     ]
 
 
+WEIGHTS: Final = dict.fromkeys(SOURCES, 0.0) | {"popular": 0.5, "trending": 0.2}
+
+
+@pytest.fixture
+def asked(committed: None, tmp_path: Path) -> Path:
+    """A shop whose home page says what is popular and trending, and whom it is asked for."""
+    item("mug")
+    given(view("ann", "mug"))
+    advance()
+    Scenario.objects.filter(name="home").update(**WEIGHTS)
+    (tmp_path / "users.csv").write_text("user_id\nbob\n")
+    return tmp_path / "users.csv"
+
+
+def weights_of_home() -> dict[str, float]:
+    weights: dict[str, float] = Scenario.objects.filter(name="home").values(*SOURCES).get()
+    return weights
+
+
+def test_lists_are_served_with_each_source_off_and_the_weights_are_then_as_they_were(
+    asked: Path, tmp_path: Path
+) -> None:
+    off.write(asked, tmp_path, ["any"])
+    (whole,) = pq.read_table(tmp_path / "none-any.parquet").to_pylist()
+    (left,) = pq.read_table(tmp_path / "popular-any.parquet").to_pylist()
+    assert (round(whole["score"], 6), round(left["score"], 6)) == (0.7, 0.2)
+    assert {each.name for each in tmp_path.glob("*.parquet")} == {
+        "none-any.parquet", "popular-any.parquet", "trending-any.parquet",
+    }  # fmt: skip
+    assert weights_of_home() == WEIGHTS
+
+
+def test_the_weights_are_as_they_were_also_where_lists_cannot_be_written(
+    asked: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "popular-any.parquet").mkdir()
+    with pytest.raises((CommandError, OSError)):
+        off.write(asked, tmp_path, ["any"])
+    assert (tmp_path / "none-any.parquet").is_file()
+    assert weights_of_home() == WEIGHTS
+
+
 # ── rankers ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -243,8 +290,8 @@ def test_rankers_are_judged_by_the_lists_that_none_learned_from() -> None:
 
 def test_each_list_is_held_out_with_its_shopper_and_with_its_weeks(tmp_path: Path) -> None:
     cuts = [datetime(2026, month, 1, tzinfo=UTC) for month in (1, 2, 1)]
-    given = [replace(each, cut=cut) for each, cut in zip(drawn(3), cuts, strict=True)]
-    lists.write(tmp_path / "lists.npz", given)
+    cut_off = [replace(each, cut=cut) for each, cut in zip(drawn(3), cuts, strict=True)]
+    lists.write(tmp_path / "lists.npz", cut_off)
     parts = rankers._parts(lists.read(tmp_path / "lists.npz"))
     assert {by: part.tolist() for by, part in parts.items()} == {
         "shoppers": [0, 1, 2], "weeks": [0, 1, 0],

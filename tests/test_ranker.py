@@ -209,8 +209,6 @@ def test_the_same_examples_make_the_same_network() -> None:
 
 
 def test_it_learns_on_one_core_and_gives_the_others_back() -> None:
-    import torch
-
     before, during = torch.get_num_threads(), set[int]()
 
     def noting(epochs: Sequence[int]) -> Iterator[int]:

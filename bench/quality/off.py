@@ -3,19 +3,20 @@
     python -m bench.quality.off USERS OUT KIND…
 
 A process of its own for each home. OUT gets `none-KIND.parquet`, and `SOURCE-KIND.parquet` of each source
-that has a weight; the weights are then as they were.
+that has a weight; the weights are then as they were, whatever came of it.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import django
 
 from bench.quality.ours import EXCLUDED
 from recsite.boot import boot
 
-NONE = "none"
+NONE: Final = "none"
 
 
 def main() -> None:
@@ -33,13 +34,13 @@ def write(users: Path, out: Path, kinds: Sequence[str]) -> None:
 
     home = Scenario.objects.filter(name="home")
     stood = home.values(*SOURCES).get()
-    for off in (NONE, *(source for source in SOURCES if stood[source])):
-        home.update(
-            **{source: 0.0 if source == off else weight for source, weight in stood.items()}
-        )
-        for kind in kinds:
-            _lists(users, out / f"{off}-{kind}.parquet", kind)
-    home.update(**stood)
+    try:
+        for off in (NONE, *(source for source in SOURCES if stood[source])):
+            home.update(**stood | ({} if off == NONE else {off: 0.0}))
+            for kind in kinds:
+                _lists(users, out / f"{off}-{kind}.parquet", kind)
+    finally:
+        home.update(**stood)
 
 
 def _lists(users: Path, path: Path, kind: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.quality import judged, off, ours, sets
 from bench.quality.judged import Wanted
@@ -58,7 +59,7 @@ def table(name: str, kind: str, out: Path, wanted: Wanted) -> Iterator[str]:
         yield f"{source:12}{values.mean():>9.4f}  {lost.mean():+.4f} ± {sure:.4f}"
 
 
-def _ndcg(out: Path, source: str, kind: str, wanted: Wanted) -> np.ndarray:
+def _ndcg(out: Path, source: str, kind: str, wanted: Wanted) -> npt.NDArray[np.float64]:
     """(shoppers,)"""
     rows = judged.of_each(out / f"{source}-{kind}.parquet", wanted)
     return np.array([row["ndcg"] for row in rows])

@@ -3,7 +3,8 @@
 First the weights of the home page's blend are chosen anew, where nobody chose them by hand
 (recommend.tune); then a ranker is taught, live only where it is better than what serves.
 It promises that nothing serves which did worse than the blend, or than the ranker that is live,
-on shoppers that it had not learned from; and that an attempt is noted, whatever came of it.
+on shoppers that it had not learned from; and that an attempt is noted, whatever came of it, also
+where it failed.
 What is judged has learned from four shoppers of five; where it is good enough, what goes live has
 learned in the same way from all of them, so its figures are those of the former. Where there is
 too little to learn from, it says so.
@@ -116,9 +117,13 @@ def _learn(until: datetime, each: Callable[..., Any]) -> Learned:
     looked = looks.read(spans[0][1]) if spans else looks.NONE
     course = Course(each)
     lists = collecting(spans, each, course, looked)
-    # Before the ranker, which must then beat what this blend makes.
-    weights = _tune(lists, spans)
-    goal, found = find(lists, LEAST)
+    try:
+        # Before the ranker, which must then beat what this blend makes.
+        weights = _tune(lists, spans)
+        goal, found = find(lists, LEAST)
+    except learning.FAILURES as error:
+        failed = _failed(error, spans)
+        return replace(failed, weights=failed.said)
     spaces = course.publish(spans[0][1]) if spans else []
     return replace(_rank(goal, found, spans, each, looked), weights=weights, spaces=spaces)
 
@@ -161,14 +166,35 @@ def _rank(
                 store.keep_too_few(inside, len(found), spans[0][1])
         return Learned(None, False, f"{len(found)} lists to learn from, {LEAST} are needed: "
                        "the blend serves alone")  # fmt: skip
+    try:
+        return _teach(goal, found, spans[0][1], each, looked)
+    except learning.FAILURES as error:
+        return _failed(error, spans)
+
+
+def _failed(error: Exception, spans: Spans) -> Learned:
+    why = f"learning failed: {error}"
+    if spans:
+        with one_snapshot() as inside:
+            store.keep_failed(inside, why, spans[0][1])
+    return Learned(None, False, f"{why}; what serves stays as it is")
+
+
+def _teach(
+    goal: str,
+    found: Sequence[Example],
+    until: datetime,
+    each: Callable[..., Any],
+    looked: Looks,
+) -> Learned:
     made = training.train(examples.held_out(found)[0], each)
-    judged, is_better = _judge(goal, made, found, spans[0][1], each)
+    judged, is_better = _judge(goal, made, found, until, each)
     judged = replace(judged, slates=looked.slates)
     if is_better:
-        store.publish(training.train(found, each), judged, spans[0][1])
+        store.publish(training.train(found, each), judged, until)
     else:
         with one_snapshot() as inside:
-            store.keep(inside, made, judged, spans[0][1])
+            store.keep(inside, made, judged, until)
     return Learned(judged, is_better, _sentence(judged, is_better, looked))
 
 

@@ -49,10 +49,12 @@ class RankerRowAdmin(ReadOnly):
     ordering = ("-made_at",)
     sortable_by = ()
 
-    @display(description="state", label={"live": "success", "not better": "warning"})
+    @display(description="state", label={"live": "success", "not better": "warning", "failed": "danger"})
     def state(self, row: RankerRow) -> str:
         if row.is_live:
             return "live"
+        if "why" in row.judged:
+            return "failed"
         if "ndcg" not in row.judged:
             return "too few lists"
         return "replaced" if row.live_since else "not better"
@@ -81,6 +83,8 @@ class RankerRowAdmin(ReadOnly):
 
     @display(description="learned from")
     def learned(self, row: RankerRow) -> str:
+        if "why" in row.judged:
+            return f"nothing: {row.judged['why']}"
         if "learned" not in row.judged:
             return f"nothing: {many(row.judged['found'], 'list')}, {LEAST} are needed"
         learned = many(row.judged["learned"], "list")

@@ -13,7 +13,7 @@ from catalog.models import Category
 from recommend import fold, learn, ordering, tasks
 from recommend.pipeline import Ask, compose, serve
 from recommend.projections import PROJECTIONS
-from recommend.ranker import features, store
+from recommend.ranker import features, links, store, training
 from recommend.ranker.network import Network
 from recommend.ranker.store import Judged
 from recommend.replay import replay
@@ -150,6 +150,45 @@ def test_the_admin_shows_an_attempt_with_too_few_lists_as_such(admin_client: Cli
     ((name,),) = ask("SELECT name FROM ranker")
     own = admin_client.get(f"/admin/recsite/rankerrow/{name}/change/").content.decode()
     assert "too few lists" in own
+
+
+# ── attempts that failed ───────────────────────────────────────────────────────────────────
+
+
+def fail(*_: Any, **__: Any) -> Any:
+    raise MemoryError("no room for the lists")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [(links, "fill"), (training, "train"), (store, "publish")],
+    ids=["lists", "learning", "going live"],
+)
+def test_one_that_fails_is_noted_and_leaves_what_serves(
+    where: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goods()
+    store.publish(GOOD, JUDGED, END)
+    monkeypatch.setattr(learn, "LEAST", 1)
+    monkeypatch.setattr(learn, "_judge", lambda *_: (JUDGED, True))
+    monkeypatch.setattr(*where, fail)
+    done = learn.learn(END)
+    assert (done.is_live, done.judged) == (False, None)
+    assert done.said == "learning failed: no room for the lists; what serves stays as it is"
+    assert by(serve_to("user:u1")) == GOOD.name
+    ((why,),) = ask("SELECT judged->>'why' FROM ranker WHERE network IS NULL")
+    assert why == "learning failed: no room for the lists"
+    assert not learn.is_due(END)
+
+
+def test_the_admin_shows_one_that_failed_with_its_reason(admin_client: Client) -> None:
+    with connection() as inside:
+        store.keep_failed(inside, "learning failed: no room", END)
+    page = admin_client.get("/admin/recsite/rankerrow/").content.decode()
+    assert "nothing: learning failed: no room" in page
+    ((name,),) = ask("SELECT name FROM ranker")
+    own = admin_client.get(f"/admin/recsite/rankerrow/{name}/change/").content.decode()
+    assert "failed" in own
 
 
 # ── what is let go of ──────────────────────────────────────────────────────────────────────

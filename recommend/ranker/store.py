@@ -9,7 +9,7 @@ so that it can be made again.
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -44,7 +44,7 @@ blend; `until` where the log ended then; `live_since` when it last went live, nu
 never did, `retired_at` when another took its place; `recounted_xid` which transaction last
 counted some of its habits anew; `owes_links` whether somebody was erased since its links were learned.
 An attempt that had too little to learn from has no `network`,
-and its `judged` says only how many lists it `found`."""
+and its `judged` says only how many lists it `found`; of one that failed, only `why`."""
 
 TABLES: Final = (ranker, habits.item_habit, links.item_link)
 
@@ -199,8 +199,17 @@ def keep(inside: Connection, made: Network, judged: Judged, until: datetime) -> 
 
 def keep_too_few(inside: Connection, lists: int, until: datetime) -> None:
     """Note that up to there so many lists were found, and that they taught nothing."""
+    _keep_none(inside, {"found": lists}, until)
+
+
+def keep_failed(inside: Connection, why: str, until: datetime) -> None:
+    """Note that up to there something was tried, and why nothing came of it."""
+    _keep_none(inside, {"why": why}, until)
+
+
+def _keep_none(inside: Connection, judged: Mapping[str, int | str], until: datetime) -> None:
     name = hashlib.blake2b(f"{features.NAME} {until.isoformat()}".encode(), digest_size=6)
-    _keep(inside, name.hexdigest(), b"null", orjson.dumps({"found": lists}), until)
+    _keep(inside, name.hexdigest(), b"null", orjson.dumps(judged), until)
 
 
 def _keep(inside: Connection, name: str, made: bytes, judged: bytes, until: datetime) -> None:

@@ -1,4 +1,5 @@
-"""`manage.py refresh`: every projection to the log's end, every text encoded, the ranker taught."""
+"""`manage.py refresh`: every projection to the log's end, every text encoded, weights, spaces and
+ranker taught; and which sources have nothing to say."""
 
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 
 from behavior.coverage import MonthsArchived
-from recommend import embed, encoders, fold, learn, travel
+from recommend import embed, encoders, fold, learn, silent, travel
 from recommend.images import unread
 from recommend.projections import Projection
 from recommend.spaces import shoppers
@@ -42,10 +43,10 @@ def _run(*, rebuild: bool, without_archived: bool, **_: Any) -> Run:
 class Command(BaseCommand):
     """Advance (or rebuild) projections, then encode the texts that wait."""
 
-    help = "Bring projections to the log's end and encode new texts."
+    help = "Bring projections to the log's end, encode new texts, tune, and teach spaces and ranker."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--only", metavar="NAME", help="one projection, or the ranker")
+        parser.add_argument("--only", metavar="NAME", help="one projection, or all that is learned (ranker)")
         parser.add_argument("--rebuild", action="store_true", help="build anew and switch")
         parser.add_argument(
             "--without-archived", action="store_true",
@@ -54,7 +55,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--without-ranker",
             action="store_true",
-            help="leave the ranker to the workers' next hour",
+            help="leave all that is learned to the workers' next hour",
         )
         parser.add_argument("--as-of", metavar="TIME", help="with --into: the moment (ISO, UTC)")
         parser.add_argument(
@@ -86,6 +87,8 @@ class Command(BaseCommand):
             self._embed()
         if only == RANKER or (only is None and not options["without_ranker"]):
             self._learn(again=only == RANKER)
+        if only is None:
+            self.stdout.write(f"sources: {silent.sentence()}")
 
     def _keep(
         self, only: str | None, *, rebuild: bool, as_of: str | None, into: str | None,

@@ -30,8 +30,8 @@ _FAMOUS: Final = "EXISTS (SELECT FROM popularity)"
 
 SPEAKS: Final[Mapping[int, tuple[str, str]]] = {
     VIEWED: (_NEIGHBOURS.format(VIEWED), "no shopper looked at two items"),
-    BOUGHT: (_NEIGHBOURS.format(BOUGHT), "no shopper purchased two items"),
-    LED: (_NEIGHBOURS.format(LED), "nobody looked at one item and purchased another later"),
+    BOUGHT: (_NEIGHBOURS.format(BOUGHT), "no order held two items"),
+    LED: (_NEIGHBOURS.format(LED), "nobody dealt with one item and ordered another later"),
     CONTENT: (
         "EXISTS (SELECT FROM item_passage JOIN embedding USING (passage))",
         "no item has a text or an image with a vector",

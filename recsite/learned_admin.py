@@ -49,7 +49,9 @@ class RankerRowAdmin(ReadOnly):
     ordering = ("-made_at",)
     sortable_by = ()
 
-    @display(description="state", label={"live": "success", "not better": "warning", "failed": "danger"})
+    @display(
+        description="state", label={"live": "success", "not better": "warning", "failed": "danger"}
+    )
     def state(self, row: RankerRow) -> str:
         if row.is_live:
             return "live"

@@ -30,9 +30,9 @@ LEARNED = {
     "factors": NO_SPACE,
     "sequence": NO_SPACE,
 }
-LED = "nobody looked at one item and purchased another later"
+LED = "nobody dealt with one item and ordered another later"
 NO_PURCHASES = {
-    "bought": "no shopper purchased two items",
+    "bought": "no order held two items",
     "led": LED,
     "again": "nobody purchased an item twice",
 }
@@ -62,7 +62,12 @@ def test_without_purchases_or_texts_the_rest_speaks() -> None:
 def test_purchases_alone_make_no_neighbours_in_views() -> None:
     item("a", title="A mug")
     item("b", title="A cup")
-    given(purchase("ann", "a"), purchase("ann", "b", at=1), purchase("ann", "a", at=2), purchase("bob", "a"))
+    given(
+        purchase("ann", "a"),
+        purchase("ann", "b", at=1),
+        purchase("ann", "a", at=2),
+        purchase("bob", "a"),
+    )
     advance()
     encode()
     assert silent.silent() == LEARNED | {
@@ -82,7 +87,9 @@ def test_a_single_shopper_has_nobody_similar() -> None:
 
 
 @pytest.mark.usefixtures("ranked")
-def test_links_speak_with_a_ranker_and_say_how_far_they_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_speak_with_a_ranker_and_say_how_far_they_reach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     item("a")
     item("b")
     given(*(view(f"u{n}", each, at=n) for n in range(5) for each in "ab"))
@@ -100,4 +107,6 @@ def test_refresh_says_it_last() -> None:
     said = io.StringIO()
     call_command("refresh", stdout=said, stderr=said)
     last = said.getvalue().splitlines()[-1]
-    assert last.startswith("sources: 2 of 11 can speak; not viewed (no shopper looked at two items), ")
+    assert last.startswith(
+        "sources: 2 of 11 can speak; not viewed (no shopper looked at two items), "
+    )

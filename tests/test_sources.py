@@ -6,6 +6,7 @@ tested beside its code; here, that whatever it finds may be shown, and is the sa
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,8 +64,8 @@ def _build() -> None:
     advance()
     list(embed.embed())
     learned = Course()
-    for kind in KINDS:
-        learned.renew(kind, GOOD, END)
+    for space in KINDS:
+        learned.renew(space, GOOD, END)
     forget_rankers()
     store.publish(by_hand(*(1 for _ in NAMES)), JUDGED, END)
 
@@ -102,7 +103,8 @@ def alone(shop: None, request: pytest.FixtureRequest) -> str:
 
 
 def made(user: str = KNITTER, **more: Any) -> tuple[Shown, ...]:
-    return compose(Ask("home", f"user:{user}", **{"count": 20, "exclude_seen": "none"} | more), END).items
+    wanted = Ask("home", f"user:{user}", count=20, exclude_seen="none")
+    return compose(replace(wanted, **more), END).items
 
 
 def listed(**more: Any) -> list[str]:

@@ -43,10 +43,14 @@ def _run(*, rebuild: bool, without_archived: bool, **_: Any) -> Run:
 class Command(BaseCommand):
     """Advance (or rebuild) projections, then encode the texts that wait."""
 
-    help = "Bring projections to the log's end, encode new texts, tune, and teach spaces and ranker."
+    help = (
+        "Bring projections to the log's end, encode new texts, tune, and teach spaces and ranker."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--only", metavar="NAME", help="one projection, or all that is learned (ranker)")
+        parser.add_argument(
+            "--only", metavar="NAME", help="one projection, or all that is learned (ranker)"
+        )
         parser.add_argument("--rebuild", action="store_true", help="build anew and switch")
         parser.add_argument(
             "--without-archived", action="store_true",

@@ -21,6 +21,9 @@ from recsite.keys import PublishableKey
 
 MOST_ITEMS: Final = 100
 MOST_COUNT: Final = 100
+LONGEST_COUNT: Final = 9
+"""Digits, whatever zeros it begins with: Python reads no number of thousands of them."""
+
 FIELDS: Final = {
     "user_id", "anonymous_id", "item_id", "items", "category", "count", "exclude_seen", "min_position",
 }  # fmt: skip
@@ -125,7 +128,8 @@ def _count(given: Mapping[str, Any]) -> int | None:
         isinstance(value, bool)
         or not text.isascii()
         or not text.isdigit()
-        or not 1 <= int(text[:9]) <= MOST_COUNT
+        or len(text) > LONGEST_COUNT
+        or not 1 <= int(text) <= MOST_COUNT
     ):
         raise Problem(400, "bad_count", f"count must be a whole number from 1 to {MOST_COUNT}.")
     return int(text)

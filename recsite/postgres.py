@@ -36,6 +36,12 @@ ORPHANED = "pre-existing shared memory block"
 ORPHANS_LIVE = 30.0
 """Seconds that they may take to finish what they are at."""
 
+RECOVERS = ("starting up", "not yet accepting", "recovery")
+"""What a server says that will answer once it has read its log again."""
+
+PATIENCE = 30.0
+"""Seconds for a server that says anything else than that, or nothing."""
+
 MOST_BUFFERS = 4_096
 """Megabytes. A fold behind ten million events writes pairs here and there in three gigabytes."""
 
@@ -90,7 +96,7 @@ def start(home: Path, extra: dict[str, str] | None = None) -> None:
         lock = _hold(home)
         try:
             _make(home)
-            if not is_running(home):
+            if not is_running(home) or not _settled(home):
                 _start(home, SETTINGS | _buffers() | (extra or {}))
             _create_database(home)
         except BaseException:
@@ -114,8 +120,41 @@ def stop(home: Path) -> None:
             return  # somebody else still uses it
         finally:
             lock.close()
-        if is_running(home):
-            _pg_ctl(home, "-m", "fast", "stop")
+        if is_running(home) and _settled(home) and _pg_ctl(home, "-m", "fast", "stop").returncode:
+            _pg_ctl(home, "-m", "immediate", "stop")
+
+
+def _settled(home: Path) -> bool:
+    """Whether the server answers, once it does; one that never will is ended.
+
+    After a backend was killed the server starts anew within itself. If it is told to stop in that
+    moment (Postgres 18.6, "fast"), it waits for ever, stops nothing and refuses everybody. So it is
+    waited for first; and where somebody was faster, it is ended at once, and reads its log again when it
+    starts.
+    """
+    end = time.monotonic() + PATIENCE
+    while (said := _refusal(home)) is not None:
+        if any(word in said for word in RECOVERS):
+            end = time.monotonic() + PATIENCE
+        elif time.monotonic() > end:
+            _pg_ctl(home, "-m", "immediate", "stop")
+        if not is_running(home):
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _refusal(home: Path) -> str | None:
+    """What it says to whoever connects; None where it lets them in."""
+    try:
+        _connect(home).close()
+    except psycopg.OperationalError as error:
+        return str(error)
+    return None
+
+
+def _connect(home: Path) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(host=socket_folder(home), user=USER, dbname="postgres", autocommit=True)
 
 
 def is_running(home: Path) -> bool:
@@ -201,9 +240,7 @@ def _launch(home: Path, log: Path, options: str) -> str | None:
 
 
 def _create_database(home: Path) -> None:
-    with psycopg.connect(
-        host=socket_folder(home), user=USER, dbname="postgres", autocommit=True
-    ) as connection:
+    with _connect(home) as connection:
         found = connection.execute(
             "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
         ).fetchone()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,9 @@ from recsite import postgres
 from tests.servers import ROOT
 
 FAST: Final = {"fsync": "off", "shared_buffers": "16MB", "max_connections": "5"}
+LARGE: Final = FAST | {"shared_buffers": "2GB"}
+"""A server that takes a moment to start anew within itself: so much memory is laid out again."""
+
 ROOT_ONLY: Final = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another")
 
 USER: Final = """
@@ -153,6 +157,53 @@ def test_after_a_kill_it_starts_as_soon_as_the_children_of_the_killed_are_gone(h
             postgres.stop(home)
             postgres.start(home, FAST)
             assert asked(home, "SELECT 7") == 7
+    finally:
+        postgres.stop(home)
+
+
+def lose_a_backend(home: Path) -> None:
+    """As where the kernel ends one for its memory; until the server starts anew within itself."""
+    asked(home, "CREATE TABLE IF NOT EXISTS much AS SELECT n FROM generate_series(1, 1000000) AS n")
+    asked(home, "CREATE TABLE IF NOT EXISTS lost (what text)")
+    log = home / "postgres.log"
+    begun = log.read_text().count("reinitializing")
+    host = postgres.socket_folder(home)
+    doomed = psycopg.connect(host=host, user=postgres.USER, dbname=postgres.DATABASE)
+    doomed.execute("INSERT INTO lost SELECT repeat('x', 300) FROM generate_series(1, 500000)")
+    os.kill(doomed.info.backend_pid, signal.SIGKILL)
+    end = time.monotonic() + 30
+    while log.read_text().count("reinitializing") == begun and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    doomed.close()
+
+
+def test_it_stops_and_starts_again_where_a_backend_was_killed_a_moment_before(home: Path) -> None:
+    postgres.start(home, LARGE)
+    lose_a_backend(home)
+    began = time.monotonic()
+    postgres.stop(home)
+    assert not postgres.is_running(home)
+    assert time.monotonic() - began < postgres.PATIENCE
+    postgres.start(home, FAST)
+    try:
+        assert asked(home, "SELECT count(*) FROM much") == 1_000_000
+    finally:
+        postgres.stop(home)
+
+
+def test_one_that_was_told_to_stop_in_that_moment_is_ended_and_started(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an older release, say: it would refuse everybody for ever."""
+    monkeypatch.setattr(postgres, "PATIENCE", 1.0)
+    postgres.start(home, LARGE)
+    lose_a_backend(home)
+    postgres._pg_ctl(home, "-m", "fast", "-W", "stop")
+    postgres._held.pop(home)[0].close()
+    postgres.start(home, FAST)
+    try:
+        assert asked(home, "SELECT count(*) FROM much") == 1_000_000
     finally:
         postgres.stop(home)
 

@@ -120,7 +120,7 @@ USER = "user_id must be text of 1 to 128 characters."
 
 COUNTS: tuple[Any, ...] = (
     0, -1, 101, 1.5, 5.0, True, "NaN", "ten", "1e1", " 5", "٣", "5\0", [], [5], {}, 2**64 - 1,
-    10**30, "9" * 5_000,
+    10**30, "9" * 5_000, "0000000010", "000000001" + "9" * 30, "000000001" + "0" * 5_000,
 )  # fmt: skip
 SEENS: tuple[Any, ...] = ("everything", "None", "none\0", 1, True, [], ["none"], {})
 IDS: tuple[Any, ...] = (LONG, "a\0b", True, 1.5, [], {}, {"item_id": "mug"}, 10**30)

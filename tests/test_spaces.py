@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,8 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from implicit.cpu.als import AlternatingLeastSquares
+from implicit.recommender_base import ModelFitError
 
 from behavior.events import Event
 from catalog.models import Scenario
@@ -587,6 +590,11 @@ def test_readers_in_the_way_delay_the_switch_and_then_keep_what_serves(
 # ── whether one may serve ──────────────────────────────────────────────────────────────────
 
 
+UNJUDGED: Final = (
+    "factors: fewer than 50 lists of the newest weeks to judge it by, so none serves anew"
+)
+
+
 def publish(judged: dict[str, Judged]) -> list[str]:
     course = Course()
     course._judged = judged
@@ -604,7 +612,29 @@ def test_a_worse_run_leaves_what_serves() -> None:
         " better, so it does not serve",
     ]
     np.testing.assert_array_equal(rows.read("factors_item").vectors, before)
-    assert publish({})[0] == "factors: no lists to judge it by, so none serves anew"
+    assert publish({})[0] == UNJUDGED
+
+
+@pytest.mark.parametrize(
+    ("before", "judged", "says"),
+    [
+        (None, (0.0, 0.0), "it finds nothing"),
+        (None, (0.1, 0.2), "what is popular is better"),
+        (None, (0.1, 0.0), ""),
+        ((0.02, 0.0), (0.3, 0.01), ""),
+        ((0.05, 0.0005), (0.1, 0.0015), ""),
+        ((0.3, 0.1), (0.0004, 0.0001), "had reached more"),
+        ((0.3, 0.1), (0.28, 0.1), ""),
+        ((0.3, 0.1), (0.24, 0.1), "had reached more"),
+    ],
+)
+def test_the_gate_holds_where_the_popular_reaches_next_to_nothing(
+    before: tuple[float, float] | None, judged: tuple[float, float], says: str
+) -> None:
+    told = None if before is None else asdict(Judged(99, *before))
+    live = None if told is None else store.Live("one", None, None, told, END, owes=False)
+    why = learning._not_good_enough(Judged(99, *judged), live)
+    assert (says in why) and bool(says) == bool(why)
 
 
 @pytest.mark.usefixtures("committed")
@@ -613,9 +643,8 @@ def test_too_little_is_said_and_nothing_serves() -> None:
         item(name)
     given(*[view(user, name) for user in ("ann", "bob", "cal") for name in "abc"])
     advance()
-    assert Course().renew(FACTORS, GOOD, END) == (
-        "factors: 9 deeds with 3 items that 2 shoppers know, 500 with 20 are needed"
-    )
+    lacks = "factors: 9 deeds with 3 items that 2 shoppers know, 500 with 20 are needed"
+    assert Course().renew(FACTORS, GOOD, END) == publish({})[0] == lacks
     assert len(rows.read("factors_item").keys) == 0
     assert listed("ann", "factors") == []
 
@@ -637,7 +666,7 @@ def test_the_admin_shows_every_attempt(shop: None, client: Client) -> None:
         "live",
         "left",
         "0.3000",
-        "no lists to judge",
+        "fewer than 50 lists",
     ):
         assert said in page
     name = ask("SELECT name FROM space WHERE is_live AND kind = 'factors'")[0][0]
@@ -667,6 +696,33 @@ def test_readers_in_the_way_are_named_and_the_rest_is_learned(
     stranger.execute("COMMIT")
     assert said[0] == "factors: learning failed: readers would not let go of what serves"
     assert said[1].endswith(": live")
+
+
+def no_numbers(*_: Any, **__: Any) -> Any:
+    return np.full((30, rows.DIMENSIONS), np.nan, np.float32)
+
+
+def diverge(*_: Any, **__: Any) -> Any:
+    raise ModelFitError("NaN encountered in factors")
+
+
+@live
+@pytest.mark.parametrize(
+    ("where", "fails", "says"),
+    [
+        ((factors, "learn"), no_numbers, "vectors came of it that are no numbers"),
+        ((AlternatingLeastSquares, "fit"), diverge, "NaN encountered in factors"),
+    ],
+)
+def test_factors_without_numbers_are_noted_and_the_other_space_is_learned(
+    where: tuple[Any, str], fails: Any, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = rows.read("factors_item").vectors
+    monkeypatch.setattr(*where, fails)
+    said = publish(dict.fromkeys(KINDS, GOOD))
+    assert said[0] == f"factors: learning failed: {says}"
+    assert said[1].endswith(": live")
+    np.testing.assert_array_equal(rows.read("factors_item").vectors, before)
 
 
 @live

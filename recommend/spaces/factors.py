@@ -55,8 +55,10 @@ WHERE score > 0)"""
 
 
 def learn(deeds: Deeds, alpha: float, seed: int = 0) -> Vectors:
-    """(known items, DIMENSIONS): where each lies. The same deeds give the same vectors."""
+    """(known items, DIMENSIONS): where each lies. The same deeds give the same vectors.
+    Raises ArithmeticError where there are none that are finite."""
     from implicit.als import AlternatingLeastSquares
+    from implicit.recommender_base import ModelFitError
     from scipy.sparse import csr_matrix
     from threadpoolctl import threadpool_limits
 
@@ -70,7 +72,10 @@ def learn(deeds: Deeds, alpha: float, seed: int = 0) -> Vectors:
             _dimensions(deeds), alpha=alpha, regularization=HELD_BACK, iterations=ROUNDS,
             num_threads=1, random_state=seed, use_gpu=False,
         )  # fmt: skip
-        model.fit(chosen, show_progress=False)
+        try:
+            model.fit(chosen, show_progress=False)
+        except ModelFitError as error:
+            raise ArithmeticError(str(error)) from error
     rooted = _rooted(model.item_factors)
     return np.pad(rooted, ((0, 0), (0, DIMENSIONS - rooted.shape[1])))
 

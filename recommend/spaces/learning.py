@@ -39,6 +39,8 @@ ENOUGH: Final = 0.9
 """Of what the live one had reached beside what is popular. (On the same lists the live one would know
 what came after.)"""
 
+LEAST_NDCG: Final = 0.01
+
 STEPS: Final = 6_000
 """Of the encoder that learns anew, at most: about two minutes of one core where there are 10,000 items.
 Not a time, or the same log would teach another one where the machine is busy."""
@@ -51,7 +53,8 @@ GOES_ON: Final = 0.5
 """Of the steps, where it goes on from the window before."""
 
 FAILURES: Final = (ArithmeticError, MemoryError, RuntimeError, ValueError)
-"""What numpy, scipy, torch and implicit raise where they cannot go on. The blend and the ranker do."""
+"""What numpy, scipy and torch raise where they cannot go on, and factors for implicit. The blend and the
+ranker do."""
 
 ERASURES: Final = "SELECT max(erasure) FROM erasure"
 
@@ -66,8 +69,9 @@ class Judged:
 
     @property
     def skill(self) -> float:
-        """What it reaches for each that the popular reaches."""
-        return self.ndcg / max(self.popular, 1e-4)
+        """What it reaches for each that the popular reaches. LEAST_NDCG is added to both: in a large
+        catalogue the popular reaches next to nothing, and twice that is no half of the skill."""
+        return (self.ndcg + LEAST_NDCG) / (self.popular + LEAST_NDCG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ class Course:
         if self._failed:
             return _left(kind, self._failed, until)
         if judged is None:
-            return _left(kind, "no lists to judge it by, so none serves anew", until)
+            return _left(kind, self._unjudged(), until)
         with one_snapshot() as inside:
             before = store.live(inside, kind)
         if why := _not_good_enough(judged, before):
@@ -169,6 +173,14 @@ class Course:
             return self.renew(kind, judged, until)
         except (InTheWay, *FAILURES) as error:
             return _left(kind, f"learning failed: {error}", until, judged)
+
+    def _unjudged(self) -> str:
+        with one_snapshot():
+            why = lacking(read())
+        return (
+            why
+            or f"fewer than {LEAST_LISTS} lists of the newest weeks to judge it by, so none serves anew"
+        )
 
     def renew(self, kind: str, judged: Judged, until: datetime) -> str:
         """Learn it from all there is, whatever it replaces."""
@@ -242,11 +254,13 @@ def _alone(lists: Lists, persons: Sequence[int], source: int) -> float:
 
 
 def _is_fit(judged: Judged | None) -> bool:
-    return judged is not None and judged.ndcg >= judged.popular
+    return judged is not None and judged.ndcg > 0 and judged.ndcg >= judged.popular
 
 
 def _not_good_enough(judged: Judged, before: Live | None) -> str:
     """Why it may not replace what is live; nothing where it may."""
+    if judged.ndcg == 0:
+        return "it finds nothing, so it does not serve"
     if not _is_fit(judged):
         return "what is popular is better, so it does not serve"
     if before and "ndcg" in before.judged and judged.skill < ENOUGH * Judged(**before.judged).skill:
@@ -284,6 +298,8 @@ def _placed(kind: str, known: Placed, text_encoder: str | None) -> Made:
     placed, ridge = newcomers.beside(known, text_encoder)
     # As the table has them: whoever is encoded now and whoever is later must be alike.
     halves = placed.vectors.astype(np.float16).astype(np.float32)
+    if not np.isfinite(halves).all():
+        raise ArithmeticError("vectors came of it that are no numbers")
     placed = replace(placed, vectors=halves)
     return Made(kind, {MEMBERS[kind][0]: placed}, ridge=ridge.as_bytes() if ridge else None)
 

@@ -119,6 +119,11 @@ def _content(raw: object) -> ItemContent:
     return ItemContent(**known, attributes=free.bounded(attributes))
 
 
+def attributes_of(columns: Iterable[str]) -> list[str]:
+    """Those of a file's columns that become attributes."""
+    return [name for name in columns if name not in READERS and name not in ("attributes", "")]
+
+
 def _unknown(raw: Mapping[Any, Any]) -> dict[Any, Any]:
     return {n: v for n, v in raw.items() if n not in READERS and n not in ("attributes", "")}
 

@@ -1,8 +1,8 @@
 """Candidates: one statement asks every source, fuses, and drops what may not be shown.
 
 It promises at most `pool` items, each with what every source said of it, all on sale right
-now: stock, availability and price are read from the live catalogue row. Removal has four
-names here, and nowhere else: not on sale, seen, dismissed, outside the category asked for.
+now: stock, availability and price are read from the live catalogue row. What is removed here, and nowhere
+else, is what is not on sale, seen, dismissed, outside the category asked for, or on the page already.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -138,7 +138,7 @@ _TURN: Final = f"""row_number() OVER (PARTITION BY source ORDER BY share DESC, i
     / CASE WHEN %(pool)s > {LONG} THEN CASE source{_at_once(_FAR_DOWN)} ELSE 1.0 END
            ELSE CASE source{_at_once(_TURNS)} ELSE 1.0 END END"""
 
-# For the ranker: one look-up more for each of the best, and all that the shopper ever bought.
+# For the ranker: what it is told of each of the best (features.JOINS), and all that the shopper ever bought.
 _TOLD: Final = f"""
 SELECT best.item, item_id, best.score, sources, shares, becauses, lineage, brand, seller, fame,
        said, attributes,

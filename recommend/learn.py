@@ -1,7 +1,8 @@
-"""Learning: from the log's last weeks how much each source weighs, and a ranker beyond that.
+"""Learning: from the log's last weeks two spaces, how much each source weighs, and a ranker beyond that.
 
-First the weights of the home page's blend are chosen anew, where nobody chose them by hand
-(recommend.tune); then a ranker is taught, live only where it is better than what serves.
+Both spaces are learned in the windows that lists are collected from (recommend.spaces.learning). The
+weights of the home page's blend are chosen anew, where nobody chose them by hand (recommend.tune); the
+spaces are learned from all there is; then a ranker is taught, live only where it is better than what serves.
 It promises that nothing serves which did worse than the blend, or than the ranker that is live,
 on shoppers that it had not learned from; and that an attempt is noted, whatever came of it, also
 where it failed.

@@ -25,7 +25,7 @@ from recommend.tunings import Begun, Judged, TooFew, Weights
 from recsite.numbers import many
 
 LEAST: Final = 100
-"""Lists in which something was bought: there are eight weights to find, not a network's thousand."""
+"""Lists in which something was bought: there are eleven weights to find, not a network's thousands."""
 
 LEAST_OF_EACH: Final = LEAST // 5
 """Lists to choose by, and lists to judge by: one shopper may have given most of them."""

@@ -180,7 +180,7 @@ class ProjectionRowAdmin(ReadOnly):
     fields = ("name", "state", "folded_at", "took", "events", "waits", "weighs", "version",
               "snapshot", "epoch")  # fmt: skip
     readonly_fields = ("state", "took", "waits", "weighs")
-    when_empty = ("Nothing has been folded yet", "Run manage.py refresh, or start a worker.")
+    when_empty = ("Nothing has been folded yet", "Start a worker, or run", "manage.py refresh")
     ordering = ("name",)
     sortable_by = ()
 

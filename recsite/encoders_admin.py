@@ -26,8 +26,8 @@ class FinetuningRowAdmin(ReadOnly):
                        "judged_on", "took")  # fmt: skip
     when_empty = (
         "The text encoder has not been taught yet",
-        "A worker tries it once a week, by what shoppers chose together; manage.py finetune does so "
-        "at once.",
+        "A worker tries it once a week, by what shoppers chose together. At once it is taught by",
+        "manage.py finetune",
     )
     ordering = ("-id",)
     sortable_by = ()

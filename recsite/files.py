@@ -31,6 +31,7 @@ FORMATS: Final = {
 }
 ESCAPED: Final = "surrogateescape"
 LONGEST_LINE: Final = 2 * 1024 * 1024
+PARTED_OTHERWISE: Final = ";\t|"
 BOM: Final = b"\xef\xbb\xbf"
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -69,6 +70,16 @@ def count_rows(path: str | Path) -> int | None:
     with file.open("rb") as source:
         lines = sum(block.count(b"\n") for block in iter(lambda: source.read(1 << 20), b""))
     return max(lines - 1, 0) if kind == "CSV" else lines
+
+
+def columns(path: str | Path) -> list[str] | None:
+    """What a CSV or Parquet file calls its columns; None of JSONL, whose rows are each their own.
+    Raises FileError."""
+    file = Path(path)
+    kind = format_of(file)
+    if kind == "Parquet":
+        return parquet.columns(file)
+    return _header(file, Place()) if kind == "CSV" else None
 
 
 def size_of(path: Path) -> int:
@@ -142,6 +153,10 @@ def _header(path: Path, place: Place) -> list[str]:
     if not any(names):
         raise FileError(f"{path.name} is empty; its first line must name the columns.")
     unique(path, names)
+    if len(names) == 1 and any(other in names[0] for other in PARTED_OTHERWISE):
+        raise FileError(
+            f"{path.name}: its columns must be parted by commas; the header is {names[0]!r}."
+        )
     if place.offset == 0:
         place.line, place.offset = 1 + reader.line_num, behind.offset
     return names

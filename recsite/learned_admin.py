@@ -43,8 +43,8 @@ class RankerRowAdmin(ReadOnly):
     when_empty = (
         "No ranker has been made yet",
         f"The worker teaches one within an hour, once {LEAST} lists of the past had something in them "
-        "that was then bought, or, where nothing is, looked at; manage.py refresh --only ranker does "
-        "so at once.",
+        "that was then bought, or, where nothing is, looked at. At once it does so by",
+        "manage.py refresh --only ranker",
     )
     ordering = ("-made_at",)
     sortable_by = ()
@@ -112,8 +112,9 @@ class TuningRowAdmin(ReadOnly):
     when_empty = (
         "No weights have been tuned yet",
         f"The worker chooses those of the home page with each ranker, from {tune.LEAST} lists on, as "
-        "long as nobody changes them by hand; manage.py tune --scenario NAME does so for any "
-        "scenario that starts from the shopper's history.",
+        "long as nobody changes them by hand. For any scenario that starts from the shopper's history "
+        "they are chosen by",
+        "manage.py tune --scenario NAME",
     )
     ordering = ("-id",)
     sortable_by = ()
@@ -176,7 +177,8 @@ class SpaceRowAdmin(ReadOnly):
     when_empty = (
         "No space has been learned yet",
         f"The worker learns them with each ranker, from {learning.LEAST} deeds and "
-        f"{learning.LEAST_LISTS} lists to judge them by; manage.py refresh --only ranker does so at once.",
+        f"{learning.LEAST_LISTS} lists to judge them by. At once they are learned by",
+        "manage.py refresh --only ranker",
     )
     ordering = ("-made_at", "kind")
     sortable_by = ()

@@ -54,6 +54,12 @@ def count(path: Path) -> int:
         return int(opened.metadata.num_rows)
 
 
+def columns(path: Path) -> list[str]:
+    """What the file calls its columns, from its footer. Raises FileError."""
+    with _opened(path) as opened:
+        return list(opened.schema_arrow.names)
+
+
 def _opened(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)

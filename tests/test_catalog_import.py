@@ -1,5 +1,6 @@
 """import_catalog: a file in, whatever is wrong with some of it."""
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ CSV = """item_id,title,category,price,available,colour
 007,Again,,,,
 """
 
+SAID = "kept as attributes: colour\n"
 REASONS = """line 4: bad_price: price '-1' is not from 0 to below 10^10.
 line 5: no_item_id: An item needs an item_id.
 line 6: unreadable_line: The line has 2 cells where the header has 6.
@@ -43,7 +45,7 @@ def test_good_rows_are_kept_and_bad_ones_reported(
 ) -> None:
     (tmp_path / "shop.csv").write_text(CSV)
     run(tmp_path / "shop.csv")
-    assert tuple(capsys.readouterr()) == ("2 changed, 0 unchanged, 4 rejected\n", REASONS)
+    assert tuple(capsys.readouterr()) == (SAID + "2 changed, 0 unchanged, 4 rejected\n", REASONS)
     rows = Item.objects.values_list(
         "item_id", "title", "category__path", "price", "available", "attributes"
     )
@@ -62,7 +64,7 @@ def test_the_same_file_again_changes_nothing(
     before = list(Item.objects.values()), list(Category.objects.values()), events()
     capsys.readouterr()
     run(tmp_path / "shop.csv")
-    assert tuple(capsys.readouterr()) == ("0 changed, 2 unchanged, 4 rejected\n", REASONS)
+    assert tuple(capsys.readouterr()) == (SAID + "0 changed, 2 unchanged, 4 rejected\n", REASONS)
     assert (list(Item.objects.values()), list(Category.objects.values()), events()) == before
     assert events() == 2
 
@@ -94,10 +96,33 @@ def test_only_the_first_reasons_are_shown(
 def test_a_file_without_one_good_row_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "shop.csv").write_text("title\nMug\n")
+    (tmp_path / "shop.csv").write_text("item_id,price\nmug,-1\n")
     with pytest.raises(CommandError, match="No row could be imported"):
         run(tmp_path / "shop.csv")
     assert capsys.readouterr().out == "0 changed, 0 unchanged, 1 rejected\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("id,name", "shop.csv has no column item_id; its columns are id, name."),
+        ("item_id;title", "its columns must be parted by commas; the header is 'item_id;title'"),
+        ("item_id\ttitle", "its columns must be parted by commas"),
+    ],
+)
+def test_a_header_that_names_no_item_id_is_told_before_the_first_row(
+    tmp_path: Path, header: str, says: str
+) -> None:
+    (tmp_path / "shop.csv").write_text(f"{header}\n" + "1,2\n" * 3)
+    with pytest.raises(CommandError, match=re.escape(says)):
+        run(tmp_path / "shop.csv")
+    assert events() == 0
+
+
+def test_a_parquet_file_without_item_ids_is_refused_by_its_columns(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["mug"]}), tmp_path / "shop.parquet")
+    with pytest.raises(CommandError, match="has no column item_id; its columns are id"):
+        run(tmp_path / "shop.parquet")
 
 
 def test_an_empty_catalogue_is_no_failure(

@@ -6,7 +6,7 @@ of the list, for a shopper with two orders and one with two hundred.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -82,9 +82,9 @@ def matrix(shares: Shares, raw: Sequence[Sequence[float | None]], hour: int) -> 
     columns = [
         *shares.T,
         *_ranks(shares),
-        *_of_list(shares.sum(axis=1)),
+        _of_list(shares.sum(axis=1)),
         *_own(told, hour),
-        *_item(told, hour),
+        *_in_order(_item(told, hour)),
     ]
     return np.stack(columns, axis=1).astype(np.float32)
 
@@ -98,14 +98,21 @@ def silenced(told: Matrix, silent: Sequence[int]) -> tuple[Matrix, npt.NDArray[n
     kept = told[is_heard]
     kept[:, [*silent, *(sources + place for place in silent)]] = 0
     total = kept[:, :sources].astype(np.float64).sum(axis=1)
-    kept[:, 2 * sources : 2 * sources + 1] = np.stack(_of_list(total), axis=1)
+    kept[:, 2 * sources] = _of_list(total)
     for place, of in _OF_LIST.items():
-        kept[:, place] = _of_list(kept[:, of].astype(np.float64))[0]
+        kept[:, place] = _of_list(kept[:, of].astype(np.float64))
     return kept, is_heard
 
 
-_OF_LIST: Final = {-11: -13, -10: -12, -1: -2}
-"""Where the matrix says how score, trend and price stand in the list, and where it says them."""
+OF_ITEM: Final = (
+    "score", "trend", "score_of_list", "trend_of_list", "seen", "bought", "bought_of_seen", "buyers",
+    "rebuyers", "gap", "has_gap", "price", "price_of_list",
+)  # fmt: skip
+"""The matrix' last columns: what all shoppers did with each."""
+
+_LAST: Final = {name: place - len(OF_ITEM) for place, name in enumerate(OF_ITEM)}
+_OF_LIST: Final = {_LAST[f"{name}_of_list"]: _LAST[name] for name in ("score", "trend", "price")}
+"""Where the matrix says how these stand in the list, and where it says them."""
 
 
 def _ranks(shares: Shares) -> list[npt.NDArray[np.float64]]:
@@ -139,19 +146,26 @@ def _own(told: npt.NDArray[np.float64], hour: int) -> list[npt.NDArray[np.float6
     ]  # fmt: skip
 
 
-def _item(told: npt.NDArray[np.float64], hour: int) -> list[npt.NDArray[np.float64]]:
-    """What all shoppers did with each."""
+def _in_order(columns: Mapping[str, npt.NDArray[np.float64]]) -> list[npt.NDArray[np.float64]]:
+    return [columns[name] for name in OF_ITEM]
+
+
+def _item(told: npt.NDArray[np.float64], hour: int) -> dict[str, npt.NDArray[np.float64]]:
+    """What all shoppers did with each, by OF_ITEM."""
     buyers, rebuyers = (np.nan_to_num(_column(told, name)) for name in ("buyers", "rebuyers"))
     usual = np.nan_to_num(_column(told, "gap"))
     score = np.nan_to_num(_column(told, "score") - hour / 24 / 30, nan=-20, neginf=-20)
-    trend = np.nan_to_num(_column(told, "trend") - hour / 24 / 3, nan=-40, neginf=-40)
+    told_trend = np.nan_to_num(_column(told, "trend") - hour / 24 / 3, nan=-40, neginf=-40)
+    trend = np.maximum(told_trend, -40)
     seen, bought = (_counted(told, name) for name in ("seen", "bought"))
     price = np.log1p(np.nan_to_num(_column(told, "price")))
-    return [
-        score, np.maximum(trend, -40), *_of_list(score), *_of_list(np.maximum(trend, -40)),
-        seen, bought, bought - seen, np.log1p(buyers), (rebuyers + 0.25) / (buyers + 5),
-        np.log1p(usual), (usual > 0) * 1.0, price, *_of_list(price),
-    ]  # fmt: skip
+    return {
+        "score": score, "trend": trend, "seen": seen, "bought": bought, "bought_of_seen": bought - seen,
+        "buyers": np.log1p(buyers), "rebuyers": (rebuyers + 0.25) / (buyers + 5),
+        "gap": np.log1p(usual), "has_gap": (usual > 0) * 1.0, "price": price,
+        "score_of_list": _of_list(score), "trend_of_list": _of_list(trend),
+        "price_of_list": _of_list(price),
+    }  # fmt: skip
 
 
 def _column(told: npt.NDArray[np.float64], name: str) -> npt.NDArray[np.float64]:
@@ -185,7 +199,7 @@ def _of_best(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return values / max(float(values.max(initial=0)), 1e-9)
 
 
-def _of_list(values: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
+def _of_list(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Where each stands in the list: deviations from its mean."""
     spread = float(values.std()) if len(values) else 0.0
-    return [(values - values.mean()) / spread if spread > 1e-9 else np.zeros_like(values)]
+    return (values - values.mean()) / spread if spread > 1e-9 else np.zeros_like(values)

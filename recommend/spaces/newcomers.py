@@ -1,6 +1,6 @@
-"""Newcomers: items that nobody has dealt with yet, placed by their texts (see ridge).
+"""Newcomers: items that nobody has dealt with yet, placed by their descriptions (see ridge).
 
-With a space those that are there already, and each item whose text is encoded later at once: it is
+With a space those that are there already, and each item whose description is encoded later at once: it is
 found beside its likes before anybody has looked at it.
 """
 

@@ -1,7 +1,8 @@
-"""Ridge: where an item would lie by its text alone, for those that hardly anybody has dealt with.
+"""Ridge: where an item would lie by its description alone (text and image, recommend.fusion), for those
+that hardly anybody has dealt with.
 
-A linear map from the texts' vectors to a space, learned in closed form (ridge regression) from the
-items that are known in both. It promises nothing where texts do not tell: how well they do is measured
+A linear map from the descriptions' vectors to a space, learned in closed form (ridge regression) from the
+items that are known in both. It promises nothing where they do not tell: how well they do is measured
 on items that it has not learned from, and below TELLING nothing is placed.
 """
 

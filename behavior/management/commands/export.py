@@ -1,6 +1,9 @@
 """`manage.py export USER`: all that is kept about a person, as JSONL."""
 
+import os
+import sys
 from argparse import ArgumentParser
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -35,11 +38,20 @@ class Command(BaseCommand):
             raise CommandError(f"There is no shopper {key!r}.")
         lines = map(dossier.line, chain((first,), rows))
         if not out:
-            for line in lines:
-                self.stdout.write(line.decode())
+            self._show(lines)
             return
         try:
             with open(out, "wb") as file:
                 file.writelines(line + b"\n" for line in lines)
         except OSError as error:
             raise CommandError(f"--out {out}: {error.strerror or error}.") from None
+
+    def _show(self, lines: Iterable[bytes]) -> None:
+        """To the terminal; whoever wants the first lines only (`| head`) closes the pipe."""
+        try:
+            for line in lines:
+                self.stdout.write(line.decode())
+            self.stdout.flush()
+        except BrokenPipeError:
+            # Python flushes once more at its end, and would complain there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,6 +9,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
@@ -17,14 +18,17 @@ from tqdm import tqdm
 from behavior.events import Rejection
 from catalog import changes, feed
 from recsite import progress
-from recsite.files import FileError, count_rows, read_rows
+from recsite.files import FileError, columns, count_rows, read_rows
 
 BATCH: Final = 5_000
 MOST_SHOWN: Final = 20
 
 
 class Command(BaseCommand):
-    help = "Import a catalogue from a CSV, JSONL or Parquet file."
+    help = (
+        "Import a catalogue from a CSV, JSONL or Parquet file. Its columns: "
+        f"{', '.join(feed.READERS)}; any other becomes an attribute. Only item_id is needed."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", help="its name ends in .csv, .jsonl, .ndjson or .parquet")
@@ -42,12 +46,25 @@ class Command(BaseCommand):
             raise CommandError("No row could be imported.")
 
     def _import(self, file: str) -> None:
+        self._say_columns(file)
         seen: set[str] = set()
         rows = _rows(file)
         with progress.bar("catalogue", total=count_rows(file)) as bar:
             while batch := list(islice(rows, BATCH)):
                 self._put(feed.parse_all(batch, seen))
                 bar.update(len(batch))
+
+    def _say_columns(self, file: str) -> None:
+        """Before the first row: a name that is written in another way is no mistake, and nobody's guess."""
+        names = columns(file)
+        if names is None:
+            return
+        if "item_id" not in names:
+            raise FileError(
+                f"{Path(file).name} has no column item_id; its columns are {', '.join(names)}."
+            )
+        if others := feed.attributes_of(names):
+            self.stdout.write(f"kept as attributes: {', '.join(others)}")
 
     def _put(self, batch: feed.Batch) -> None:
         done = changes.put(batch.contents)

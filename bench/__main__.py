@@ -26,6 +26,8 @@ from bench import (
     ingest,
     log,
     memory,
+    models,
+    ranked,
     scale,
     sources,
     stack,
@@ -105,6 +107,10 @@ def measure(shop: Shop, size: Size, logs: Path) -> Sections:
             flood = ingest.measure(connect, shop, size)
     ground.say("What each source costs")
     heard = sources.measure(shop, size)
+    ground.say("Models")
+    learned = models.measure(size)
+    ground.say("What a ranker costs")
+    heard += ranked.measure(shop, size)
     ground.say("Folds, and rebuilds")
     folded = folds.measure(shop, size)
     ground.say("Texts")
@@ -113,6 +119,7 @@ def measure(shop: Shop, size: Size, logs: Path) -> Sections:
         ("Sources", heard),
         (f"Freshness at {size.rate} events/s", stream),
         ("Ingest over HTTP, while a worker folds", flood),
+        ("Models", learned),
         ("Folds", folded + texts.measure(size)),
         ("Memory", weighed + log.measure_size()),
     ]

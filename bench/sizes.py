@@ -23,6 +23,10 @@ class Size:
     commit: int
     """Events a transaction while folding."""
     texts: int
+    deeds: int
+    """That both spaces are learned from."""
+    steps: int
+    """Of the network of sequences, at most."""
     stream: float
     """Seconds of events posted while a worker folds."""
     rate: int
@@ -45,12 +49,13 @@ class Size:
 FULL: Final = Size(
     history=2_000_000, warm_up=2_500, requests=2_000, shoppers=200, saturated=8,
     import_rows=300_000, fold_events=20_000, fold_batch=2_000, commit=300, texts=1_024,
+    deeds=200_000, steps=100_000,
     stream=20, rate=200, clicks=50, batches=300, singles=8_000,
     short=100_000, long=1_000_000, heavy=1_000, warm_rounds=20, rounds=7,
 )  # fmt: skip
 SMOKE: Final = Size(
     history=5_000, warm_up=50, requests=50, shoppers=3, saturated=0.5,
-    import_rows=2_000, fold_events=600, fold_batch=300, commit=100, texts=16,
+    import_rows=2_000, fold_events=600, fold_batch=300, commit=100, texts=16, deeds=600, steps=20,
     stream=1, rate=50, clicks=3, batches=3, singles=20,
     short=1_000, long=3_000, heavy=100, warm_rounds=1, rounds=1,
 )  # fmt: skip

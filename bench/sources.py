@@ -1,7 +1,7 @@
 """Sources: what each costs a list, in this process, where HTTP adds nothing to it.
 
 A shopper's list is made with all sources, and then without each of them, in turn; so what else the
-machine does meets all alike. Without a ranker, as the bench's shop is: *linked* says nothing there.
+machine does meets all alike. Without a ranker: *linked* says nothing there (see ranked).
 """
 
 import random
@@ -32,9 +32,9 @@ def measure(shop: Shop, size: Size) -> list[Figure]:
     users = random.Random(SEED).choices(shop.users, k=size.shoppers)
     took: dict[str, list[float]] = {name: [] for name in SILENT}
     for number, user in enumerate(users):
-        _made(user, ())  # so that none pays for a shopper whom nobody has read yet
+        made(user, ())  # so that none pays for a shopper whom nobody has read yet
         for name in _turned(number):
-            took[name].append(_made(user, SILENT[name]))
+            took[name].append(made(user, SILENT[name]))
     median = {name: percentile(each, 0.5) for name, each in took.items()}
     return [
         Figure(f"a list from {name}", ms, "ms", None, ms / median[ALL], f"with {ALL}")
@@ -48,8 +48,8 @@ def _turned(number: int) -> list[str]:
     return names[first:] + names[:first]
 
 
-def _made(user: str, silent: Sequence[str]) -> float:
-    """Milliseconds."""
+def made(user: str, silent: Sequence[str]) -> float:
+    """Make this shopper's list without these sources; the milliseconds that it took."""
     # Not before Django has its settings, which name the home of this run.
     from catalog.wishes import wishes
     from recommend import pipeline

@@ -45,6 +45,9 @@ def ready(remembered: Memory, *, port: int, seconds: float) -> str:
            from what everybody buys to what parents buy, in the very next answer.
 
         {_list(remembered, port, f"anonymous_id={shopper}")}
+
+        The first time a worker now learns from the year of history, for about a quarter of an hour.
+        Until then Tuning, Ranker and Spaces in the admin are empty; worker.log says what came of it.
         """)
 
 

@@ -267,6 +267,6 @@ def _sentence(judged: Judged, is_live: bool, looked: Looks) -> str:
     if judged.barred:
         state += "; what shoppers found new last the blend finds better, so lists of new items are left to it"
     return (
-        f"learned from {judged.learned} lists, {looked.said}; on {judged.lists} others "
+        f"learned from {judged.learned} lists, {looked.said}; on {judged.lists} unknown to it "
         f"NDCG@{blend.AT} {judged.ndcg:.4f}, {against}: {state}"
     )

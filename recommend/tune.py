@@ -135,6 +135,6 @@ def _sentence(judged: Judged, is_saved: bool) -> str:
     if judged.is_better:
         state = "saved" if is_saved else "somebody changed them meanwhile, so they stay as they are"
     return (
-        f"chosen by {judged.learned} lists; on {judged.lists} others NDCG@{blend.AT} "
+        f"chosen by {judged.learned} lists; on {judged.lists} that had no say in it NDCG@{blend.AT} "
         f"{judged.ndcg:.4f}, those that stood have {judged.stood:.4f}: {state}"
     )

@@ -193,6 +193,7 @@ def test_every_measurement_of_a_shop_runs(stocked: Shop, tmp_path: Path) -> None
             "Sources",
             "Freshness at 50 events/s",
             "Ingest over HTTP, while a worker folds",
+            "Models",
             "Folds",
             "Memory",
         ],

@@ -69,7 +69,7 @@ def learn(deeds: Deeds, alpha: float, seed: int = 0) -> Vectors:
     chosen.data = 1 + np.log(chosen.data)
     with threadpool_limits(1):
         model = AlternatingLeastSquares(
-            _dimensions(deeds), alpha=alpha, regularization=HELD_BACK, iterations=ROUNDS,
+            dimensions(deeds), alpha=alpha, regularization=HELD_BACK, iterations=ROUNDS,
             num_threads=1, random_state=seed, use_gpu=False,
         )  # fmt: skip
         try:
@@ -122,7 +122,8 @@ def _found(vectors: Vectors, known: Deeds, deeds: Deeds, held: Whole) -> int:
     return found
 
 
-def _dimensions(deeds: Deeds) -> int:
+def dimensions(deeds: Deeds) -> int:
+    """As many as there are items to tell them apart, DIMENSIONS at most."""
     return min(DIMENSIONS, max(len(deeds.known) // ITEMS_EACH, 1))
 
 

@@ -3,6 +3,11 @@
 A source over `user_item`, which moves with the log; there is nothing to fold. Frequency with
 a half life of 90 days, so a habit of last spring weighs less than one of last week. Relative
 to any present the order is the same, hence no clock.
+
+When something is due again, by the shopper's own gaps, is told to the ranker (features), and no part
+of this. A grocery's October and November were tried (NDCG@10 of this order alone .422 and .414): with what
+is not due yet held back .407 and .397, for whoever bought yesterday buys tomorrow; with what is long
+overdue held back .423 and .416.
 """
 
 from typing import Final

@@ -38,8 +38,11 @@ HEARD: Final = 100
 worse by 8% in a shop of ratings."""
 
 ITEMS: Final = 5_000
-"""The best known ones are linked, for which 400 MB and three seconds are enough; of the
-others the rest of the sources speak."""
+"""The best known ones are linked, for which 400 MB and three seconds are enough; of the others the rest
+of the sources speak. Tried in a grocery whose 5,000 are two thirds of all choices and half of what is
+new to a shopper: 15,000 more, each by ridge regression on the 5,000 and pair by pair beside them (a sparse
+inverse), made NDCG@10 of links alone .216 and .045 (any items, new ones) of .217 and .046, and recall@500
+of new ones .192 of .190, for ten times the work."""
 
 SHOPPERS: Final = 100_000
 """Those who came last; it bounds what a large shop costs."""

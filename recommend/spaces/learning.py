@@ -1,7 +1,8 @@
 """Learning spaces: both models from a log, judged on lists, live where they are good enough.
 
 In each window that a ranker learns from they are learned from what was known before it, one window
-after the other; the encoder of sequences goes on from the window before. What lists of the last window
+after the other; the encoder of sequences goes on from the window before, never from the live one, which
+knows what is held out. What lists of the last window
 say of each alone decides whether what is learned from all goes live. It promises that a run which failed,
 or was worse than what had been reached, leaves what serves as it is, and says so.
 """
@@ -19,6 +20,7 @@ from recommend.blend import Lists
 from recommend.fold import HERE
 from recommend.sources import NAMES, POPULAR
 from recommend.spaces import factors, newcomers, retained, shoppers, store, training
+from recommend.spaces.deeds import ITEMS as MOST_ITEMS
 from recommend.spaces.deeds import LEAST_KNOWN, Deeds, Whole, are_baskets, in_order, read
 from recommend.spaces.lesson import PLACES, Aim
 from recommend.spaces.network import Encoder
@@ -55,6 +57,8 @@ GOES_ON: Final = 0.5
 FAILURES: Final = (ArithmeticError, MemoryError, RuntimeError, ValueError)
 """What numpy, scipy and torch raise where they cannot go on, and factors for implicit. The blend and the
 ranker do."""
+
+NONE_PLACED: Final = "; descriptions do not tell where items lie, so no newcomer is placed"
 
 ERASURES: Final = "SELECT max(erasure) FROM erasure"
 
@@ -202,7 +206,8 @@ class Course:
                     made = _with_shoppers(made, encoder, inside)
             store.publish(replace(made, owes=owes), asdict(judged), until)
         newcomers.place_since(since)
-        return f"{kind}: learned from {_learned(deeds)}; {_figures(judged)}: live"
+        placing = "" if made.ridge else NONE_PLACED
+        return f"{kind}: learned from {_learned(deeds)}; {_figures(judged)}{placing}: live"
 
     def settle(self) -> list[str]:
         """Learn anew what is live and has learned from somebody who was erased since; a sentence each.
@@ -288,9 +293,10 @@ def _figures(judged: Judged) -> str:
 
 
 def _learned(deeds: Deeds) -> str:
+    best_known = ", the best known ones" if len(deeds.known) == MOST_ITEMS else ""
     return (
         f"{many(len(deeds), 'deed')} of {many(len(np.unique(deeds.persons)), 'shopper')} with "
-        f"{many(len(deeds.known), 'item')}"
+        f"{many(len(deeds.known), 'item')}{best_known}"
     )
 
 

@@ -9,6 +9,10 @@ import pytest
 from behavior.events import Event, Kind
 from behavior.user_state import RECENT
 from catalog.countings import SHIPPED
+from catalog.models import Scenario
+from catalog.scenarios import SOURCES
+from recommend.pipeline import Ask, compose
+from recommend.projections.covisit import POPULAR_POWER, SEED_POWER
 from recommend.projections.neighbours import NEIGHBOURS
 from recommend.projections.pairs import UNIT, WINDOW
 from tests.given import (
@@ -21,6 +25,8 @@ from tests.given import (
     differing,
     dismiss,
     given,
+    item,
+    minute,
     neighbours,
     pairs,
     purchase,
@@ -318,3 +324,39 @@ def test_a_fold_of_nothing_writes_nothing() -> None:
     before = ask(rows)
     after(shown("ann", "a", at=3), view("bob", "c"))
     assert ask(rows) == before
+
+
+# ── the score ──────────────────────────────────────────────────────────────────────────────
+
+
+def scores(user: str) -> dict[str, float]:
+    """What *viewed* alone says to this shopper."""
+    Scenario.objects.filter(name="home").update(
+        diversity=0.0, **dict.fromkeys(SOURCES, 0.0) | {"viewed": 1.0}
+    )
+    made = compose(Ask("home", f"user:{user}", exclude_seen="interacted"), minute(90))
+    return {shown.item_id: shown.score for shown in made.items}
+
+
+def test_of_two_neighbours_that_are_as_near_the_better_known_counts_less() -> None:
+    """C[a, b] = C[a, c]: b was viewed eight times, c twice."""
+    for name in "abc":
+        item(name)
+    for user, other in (("u1", "b"), ("u2", "b"), ("u3", "c"), ("u4", "c")):
+        given(view(user, "a"), view(user, other, at=1))
+    given([view(f"passer{n}", "b") for n in range(6)], view("ann", "a"))
+    advance()
+    assert scores("ann") == {"c": 1.0, "b": pytest.approx((2 / 8) ** POPULAR_POWER)}
+
+
+def test_a_seed_that_everybody_knows_says_less_of_the_shopper() -> None:
+    """C[a, b] = C[x, y] and both were dealt with once by ann, a a moment later; x was viewed by
+    eight others, a by none."""
+    for name in "abxy":
+        item(name)
+    given([view("u1", "a"), view("u1", "b", at=1)], [view("u2", "x"), view("u2", "y", at=1)])
+    given([view(f"passer{n}", "x") for n in range(6)], [view("ann", "x"), view("ann", "a", at=1)])
+    advance()
+    found = scores("ann")
+    # Seen by their neighbour and ann: a twice, x eight times; x is one step further back.
+    assert found["y"] / found["b"] == pytest.approx((2 / 8) ** SEED_POWER * 2**-0.3)

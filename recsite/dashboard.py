@@ -34,7 +34,12 @@ ROUGHLY = """
     WHERE oid = %(table)s::regclass
        OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = %(table)s::regclass)"""
 
+CATALOGUE = ("item_changed", "item_removed")
+"""Kinds that no shopper does: a catalogue of thousands would be all that a chart shows."""
+
 NEWEST_EVENT = "SELECT occurred_at FROM event_log ORDER BY id DESC LIMIT 1"
+NEWEST_DEED = f"""
+    SELECT occurred_at FROM event_log WHERE kind NOT IN {CATALOGUE} ORDER BY id DESC LIMIT 1"""
 
 # Ids begin with their time: only the newest partitions are read.
 EVENTS_BY_DAY = """
@@ -90,7 +95,7 @@ Rows = Sequence[tuple[Any, ...]]
 
 def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's dashboard callback."""
-    newest = next((row[0] for row in read(NEWEST_EVENT) or ()), None)
+    newest = next((row[0] for row in read(NEWEST_DEED) or read(NEWEST_EVENT) or ()), None)
     by_day = _events_by_day(newest) if newest else []
     return context | {
         "newest": newest,
@@ -193,10 +198,12 @@ def _kinds(by_day: Rows | None) -> list[dict[str, Any]]:
 def _chart(by_day: Rows, last: date) -> str:
     """Chart.js data: a bar a day, stacked by the most frequent kinds."""
     days = [last - timedelta(days=back) for back in reversed(range(DAYS))]
-    names = [row["kind"] for row in _kinds(by_day)]
+    names = [row["kind"] for row in _kinds(by_day) if row["kind"] not in CATALOGUE]
     shown = names[:MOST_KINDS]
     counts: defaultdict[tuple[str, date], int] = defaultdict(int)
     for when, kind, count, _ in by_day:
+        if kind in CATALOGUE:
+            continue
         counts[kind if kind in shown else "other", when] += count
     layers = shown + (["other"] if len(names) > len(shown) else [])
     datasets = [

@@ -52,6 +52,24 @@ def figures() -> dict[str, Any]:
     return dashboard.add_figures(RequestFactory().get("/admin/"), {})
 
 
+def test_a_catalogue_that_was_imported_after_the_history_hides_none_of_it(shop: None) -> None:
+    """The shop's last day is that of its shoppers, and thousands of items are no bar beside them."""
+    later = [happened(Kind.ITEM_CHANGED, timedelta(days=-9 - n), item=f"i{n}") for n in range(40)]
+    with transaction.atomic():
+        log.append(later)
+    said = figures()
+    assert said["newest"] == NOON
+    chart = orjson.loads(said["chart"])
+    assert {layer["label"] for layer in chart["datasets"]} == {"view item", "purchase"}
+    assert {row["name"]: row["week"] for row in said["kinds"]}["item changed"] == 40
+
+
+def test_of_a_catalogue_alone_the_newest_change_is_the_newest_event() -> None:
+    with transaction.atomic():
+        log.append([happened(Kind.ITEM_CHANGED, timedelta(0))])
+    assert figures()["newest"] == NOON
+
+
 def test_an_empty_shop(admin_client: Client) -> None:
     said = figures()
     assert (said["newest"], said["chart"], said["kinds"], said["projections"]) == (

@@ -56,6 +56,8 @@ class Scale:
 
 
 MOST: Final = 100.0
+LIGHTEST: Final = 0.001
+"""Of what weighs anything: sums are integers of 2^-16, and of less than that nothing would be left."""
 
 SCALES: Final = {
     "popularity": Scale(

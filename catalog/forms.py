@@ -18,7 +18,7 @@ from unfold.widgets import (
 
 from behavior.events import BY_NAME, Kind, Rejection
 from catalog import feed, shelf
-from catalog.countings import MOST, SCALES
+from catalog.countings import LIGHTEST, MOST, SCALES
 from catalog.models import Action, Category, Item, Rule, Scenario, SignalWeights
 
 ONE_LINE: Final[Mapping[Any, Any]] = {models.TextField: {"widget": UnfoldAdminTextInputWidget}}
@@ -150,13 +150,18 @@ HELP: Final[Mapping[Kind, str]] = {
 }
 
 
+def _is_heavy_enough(weight: float) -> None:
+    if 0 < abs(weight) < LIGHTEST:
+        raise forms.ValidationError(f"Give 0, or {LIGHTEST:g} at least.")
+
+
 def _number(kind: Kind) -> forms.FloatField:
     return forms.FloatField(
         label=kind.label.replace("_", " "),
         required=False,
         help_text=HELP.get(kind, ""),
         widget=UnfoldAdminDecimalFieldWidget(attrs={"step": "any"}),
-        validators=[MaxValueValidator(MOST, ABOVE)],
+        validators=[MaxValueValidator(MOST, ABOVE), _is_heavy_enough],
     )
 
 

@@ -201,6 +201,7 @@ def test_saying_what_stands_is_no_change() -> None:
         ("covisit", {"view_item": -1}, "The weight of view_item must be from 0 to 100."),
         ("covisit", {"view_item": 1, "refund": 1}, "covisit does not weigh refund."),
         ("covisit", {"look": 1}, "There is no kind of event 'look'."),
+        ("covisit", {"view_item": 1e-30}, "The weight of view_item must be 0, or 0.001 at least."),
         ("covisit", {"view_item": "1"}, "The weight of view_item must be a number."),
         ("covisit", {"view_item": True}, "The weight of view_item must be a number."),
         ("covisit", {"view_item": 0}, "At least one kind of event must weigh more than nothing."),
@@ -264,6 +265,7 @@ def test_the_admins_log_says_what_was_changed(merchant: Client) -> None:
     [
         ({"view_item": "-1"}, "view_item", "Give a number from 0 on."),
         ({"view_item": "101"}, "view_item", "Give a number up to 100."),
+        ({"view_item": "1e-320"}, "view_item", "Give 0, or 0.001 at least."),
         ({"view_item": "nan"}, "view_item", "Enter a number."),
         ({"view_item": "x"}, "view_item", "Enter a number."),
         ({"view_item": "0"}, "__all__",

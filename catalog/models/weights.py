@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Q
 
 from behavior.events import BY_NAME
-from catalog.countings import MOST, SCALES
+from catalog.countings import LIGHTEST, MOST, SCALES
 
 MOST_SECONDS = 60.0
 
@@ -65,6 +65,8 @@ def _wrong(projection: str, weights: Any) -> str | None:
             return f"{projection} does not weigh {name}."
         if not scale.least <= weight <= MOST:
             return f"The weight of {name} must be from {scale.least:g} to {MOST:g}."
+        if 0 < abs(weight) < LIGHTEST:
+            return f"The weight of {name} must be 0, or {LIGHTEST:g} at least."
     if not any(weight > 0 for weight in weights.values()):
         return "At least one kind of event must weigh more than nothing."
     return None

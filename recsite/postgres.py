@@ -42,6 +42,10 @@ RECOVERS = ("starting up", "not yet accepting", "recovery")
 PATIENCE = 30.0
 """Seconds for a server that says anything else than that, or nothing."""
 
+NEVER_ENDS = "shutting down"
+"""What one says after PATIENCE that never will. Others are not ours to end: one whose connections are
+all taken serves somebody."""
+
 MOST_BUFFERS = 4_096
 """Megabytes. A fold behind ten million events writes pairs here and there in three gigabytes."""
 
@@ -137,6 +141,8 @@ def _settled(home: Path) -> bool:
         if any(word in said for word in RECOVERS):
             end = time.monotonic() + PATIENCE
         elif time.monotonic() > end:
+            if NEVER_ENDS not in said:
+                return True
             _pg_ctl(home, "-m", "immediate", "stop")
         if not is_running(home):
             return False

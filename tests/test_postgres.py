@@ -208,6 +208,20 @@ def test_one_that_was_told_to_stop_in_that_moment_is_ended_and_started(
         postgres.stop(home)
 
 
+def test_one_whose_connections_are_all_taken_is_left_to_whoever_has_them(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "PATIENCE", 1.0)
+    postgres.start(home, FAST)
+    with contextlib.ExitStack() as taken:
+        for _ in range(int(FAST["max_connections"])):
+            one = taken.enter_context(contextlib.closing(postgres._connect(home)))
+        assert "too many clients" in str(postgres._refusal(home))
+        assert postgres._settled(home)
+        assert one.execute("SELECT 1").fetchone() == (1,)
+    postgres.stop(home)
+
+
 def test_a_forked_child_does_not_stop_its_parents_server(home: Path) -> None:
     postgres.start(home, FAST)
     try:
